@@ -1,0 +1,158 @@
+"""Settings: read once from the environment, checked, and passed down. Never imported as a value."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRETS_DIRECTORY: Final = Path("/run/secrets")
+
+DEVELOPMENT_SECRET: Final = "development-only-secret-development-only"  # noqa: S105 - refused in production
+
+
+class Environment(StrEnum):
+    """Where this deployment stands; production refuses what only suits development."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class WrongSettings(Exception):
+    """The environment cannot be used; the message names the variable and what to do."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between deployments. Field names are the variables, in lower case."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_file=None,
+        secrets_dir=SECRETS_DIRECTORY if SECRETS_DIRECTORY.is_dir() else None,
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    environment_name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "development"
+
+    database_url: str = "sqlite:///.paysaga/paysaga.db"
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_tls: bool = False
+    temporal_api_key: SecretStr | None = None
+    temporal_ui_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8233")
+
+    stripe_secret_key: SecretStr = SecretStr("sk_test_paysaga_demo")
+    stripe_publishable_key: str = "pk_test_paysaga_demo"
+    stripe_webhook_secret: SecretStr = SecretStr("whsec_paysaga_demo_secret")
+    stripe_webhook_secret_previous: SecretStr | None = None
+    stripe_api_base: AnyHttpUrl | None = None
+    stripe_requests_per_second: Annotated[float, Field(gt=0)] = 80.0
+    statement_descriptor_suffix: Annotated[str, Field(max_length=22)] | None = None
+
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, Field(ge=1, le=65535)] = 8009
+    api_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    api_body_limit_bytes: PositiveInt = 64 * 1024
+    public_base_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8009")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    order_service_url: AnyHttpUrl | None = None
+    order_service_token: SecretStr | None = None
+
+    jwt_secret: SecretStr | None = SecretStr(DEVELOPMENT_SECRET)
+    jwt_jwks_url: AnyHttpUrl | None = None
+    jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ("HS256",)
+    jwt_issuer: str = "paysaga"
+    jwt_audience: str = "paysaga"
+
+    payment_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    payment_hold_seconds: PositiveInt = 24 * 60 * 60
+    payment_action_seconds: PositiveInt = 15 * 60
+
+    log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    worker_drain_seconds: PositiveInt = 30
+
+    @field_validator("cors_origins", "jwt_algorithms", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        """A list in the environment is written with commas."""
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @property
+    def hold(self) -> timedelta:
+        """How long an unpaid order stays reserved for its customer."""
+        return timedelta(seconds=self.payment_hold_seconds)
+
+    @property
+    def action_window(self) -> timedelta:
+        """How long a customer has for 3DS."""
+        return timedelta(seconds=self.payment_action_seconds)
+
+    @model_validator(mode="after")
+    def _live_key_belongs_to_production(self) -> Self:
+        live = "_live_" in self.stripe_secret_key.get_secret_value()
+        if live != (self.environment is Environment.PRODUCTION):
+            kind = "live" if live else "test"
+            raise ValueError(
+                f"STRIPE_SECRET_KEY is a {kind} key, which ENVIRONMENT={self.environment} must"
+                " not use: set the key of this environment, or correct ENVIRONMENT"
+            )
+        if live != ("_live_" in self.stripe_publishable_key):
+            raise ValueError(
+                "STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are not of the same mode:"
+                " take both from the same page of the Stripe dashboard"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_can_be_checked(self) -> Self:
+        if self.jwt_secret is None and self.jwt_jwks_url is None:
+            raise ValueError("set JWT_SECRET or JWT_JWKS_URL: without one no token can be checked")
+        symmetric = {name for name in self.jwt_algorithms if name.startswith("HS")}
+        if self.jwt_jwks_url is not None and symmetric:
+            raise ValueError(
+                "JWT_ALGORITHMS must name only asymmetric algorithms (RS256, ES256, …)"
+                " when JWT_JWKS_URL is set"
+            )
+        if self.jwt_jwks_url is None and set(self.jwt_algorithms) - symmetric:
+            raise ValueError("JWT_ALGORITHMS beyond HS256/384/512 need JWT_JWKS_URL")
+        if self.environment is not Environment.PRODUCTION:
+            return self
+        secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
+        if self.jwt_jwks_url is None and (secret == DEVELOPMENT_SECRET or len(secret) < 32):  # noqa: PLR2004
+            raise ValueError("JWT_SECRET needs at least 32 characters of its own in production")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        WrongSettings: One sentence for each variable that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise WrongSettings("\n".join(_sentence(detail) for detail in error.errors())) from None
+
+
+def _sentence(detail: object) -> str:
+    assert isinstance(detail, dict)  # noqa: S101 - pydantic's ErrorDetails
+    where = ".".join(str(part) for part in detail["loc"][:1]).upper()
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
