@@ -1,0 +1,101 @@
+"""The one place that decides what an error of the gateway means for us.
+
+Declined is a result and never comes here as an error. What remains is: refused before any effect
+(asking again changes nothing), later (the gateway told us to wait), unknown (it may have happened),
+and our own mistake. Status codes and error types: Stripe's API reference, "Errors".
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+import stripe
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+RATE_LIMITED_SECONDS: Final = 2.0
+
+
+class Trouble(StrEnum):
+    """The `type` of the application error that a gateway activity fails with."""
+
+    REFUSED = "GatewayRefused"
+    LATER = "GatewayLater"
+    UNREACHABLE = "GatewayUnreachable"
+    # The gateway keeps a 500 under the idempotency key: the same key will only hear it again.
+    STICKY = "GatewayStickyError"
+    MISCONFIGURED = "GatewayMisconfigured"
+
+
+def as_failure(error: stripe.StripeError) -> ApplicationError:
+    """What Temporal is told of an error that is not a decline."""
+    match error:
+        case stripe.RateLimitError():
+            return _later(error, "the gateway limits our rate")
+        case stripe.AuthenticationError() | stripe.PermissionError():
+            return ApplicationError(
+                "the gateway refuses our key: check STRIPE_SECRET_KEY and its permissions",
+                _facts(error),
+                type=Trouble.MISCONFIGURED,
+            )
+        case stripe.APIConnectionError():
+            return ApplicationError(
+                "no answer from the gateway: what it did is unknown",
+                _facts(error),
+                type=Trouble.UNREACHABLE,
+            )
+        case stripe.IdempotencyError():
+            return _refused(
+                error, "the gateway knows this key with other parameters: a bug of ours"
+            )
+        case stripe.InvalidRequestError():
+            return _refused(error, "the gateway refuses the request")
+        case _ if _status(error) == 409:  # noqa: PLR2004 - the same key is in use by a call under way
+            return _later(error, "an equal call is under way at the gateway")
+        case _ if _status(error) >= 500:  # noqa: PLR2004
+            return ApplicationError(
+                "the gateway failed inside: what it did is unknown",
+                _facts(error),
+                type=Trouble.STICKY,
+                non_retryable=True,
+            )
+        case _:
+            return _refused(error, "the gateway gave an answer that we do not know")
+
+
+def _later(error: stripe.StripeError, message: str) -> ApplicationError:
+    return ApplicationError(
+        f"{message}: asked again later",
+        _facts(error),
+        type=Trouble.LATER,
+        next_retry_delay=_retry_after(error),
+        category=ApplicationErrorCategory.BENIGN,
+    )
+
+
+def _refused(error: stripe.StripeError, message: str) -> ApplicationError:
+    return ApplicationError(message, _facts(error), type=Trouble.REFUSED, non_retryable=True)
+
+
+def _retry_after(error: stripe.StripeError) -> timedelta:
+    headers = error.headers or {}
+    told = headers.get("retry-after") or headers.get("Retry-After") or ""
+    try:
+        seconds = float(told)
+    except ValueError:
+        seconds = RATE_LIMITED_SECONDS
+    return timedelta(seconds=min(max(seconds, 0.1), 600))
+
+
+def _status(error: stripe.StripeError) -> int:
+    return int(error.http_status or 0)
+
+
+def _facts(error: stripe.StripeError) -> dict[str, str | int | None]:
+    """What an operator needs: never the message, which may quote what the customer typed."""
+    told = error.error
+    return {
+        "status": error.http_status,
+        "code": told.code if told else error.code,
+        "param": getattr(told, "param", None),
+        "request_id": error.request_id,
+    }

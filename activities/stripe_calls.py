@@ -1,0 +1,365 @@
+"""What we ask of Stripe: one step of one payment per activity."""
+
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+import stripe
+from stripe.params import (
+    PaymentIntentConfirmParams,
+    PaymentIntentCreateParams,
+    PaymentIntentListParams,
+    PaymentIntentRetrieveParams,
+)
+from temporalio import activity
+
+from activities.errors import as_failure
+from paysaga.domain.declines import Decline, decline_for
+from paysaga.domain.message import Message
+from paysaga.domain.money import Money, from_gateway, to_gateway
+from paysaga.domain.payment import Intent, IntentStatus, MethodFacts
+
+T = TypeVar("T")
+
+# States in which a PaymentIntent takes no further confirm or cancel (Stripe: "The Payment
+# Intents API", life of a PaymentIntent).
+_OVER: Final = frozenset({"succeeded", "canceled"})
+# Nothing is to be confirmed again while the money is on its way or there.
+_TAKEN: Final = frozenset({"succeeded", "canceled", "processing", "requires_capture"})
+
+
+class IntentOrder(Message):
+    """The PaymentIntent to be made for a payment's whole life; it moves no money yet.
+
+    `generation` counts the keys of a step, here and below: the gateway keeps an internal error
+    under its key, so a proof that the step had no effect opens a new one.
+    """
+
+    payment_id: str
+    order_id: str
+    customer_id: str
+    gateway_customer_id: str | None
+    money: Money
+    description: str | None
+    statement_descriptor_suffix: str | None = None
+    environment: str
+    correlation_id: str
+    generation: int = 0
+
+
+class ConfirmOrder(Message):
+    """One attempt: confirm the intent with a payment method.
+
+    `seen_charge_id` is the last charge that we knew before the attempt: a newer one is proof that
+    the attempt had its effect.
+    """
+
+    payment_id: str
+    intent_id: str
+    attempt: int
+    method: str
+    return_url: str
+    seen_charge_id: str | None = None
+    generation: int = 0
+
+
+class CloseOrder(Message):
+    """Cancel an intent, unless its money has moved."""
+
+    payment_id: str
+    intent_id: str
+    generation: int = 0
+
+
+class RefundOrder(Message):
+    """Give back what an intent took."""
+
+    payment_id: str
+    intent_id: str
+    money: Money
+    generation: int = 0
+
+
+class Refund(Message):
+    """What the gateway says of a refund."""
+
+    id: str
+    status: str
+    failure_reason: str | None = None
+
+
+class StripeCalls:
+    """Activities that share one Stripe client.
+
+    Every call may be repeated: its idempotency key comes from our own id, step and generation,
+    never from the activity's try, and an object that is already as wanted counts as success.
+    """
+
+    def __init__(self, client: stripe.StripeClient) -> None:
+        self._customers = client.v1.customers
+        self._intents = client.v1.payment_intents
+        self._refunds = client.v1.refunds
+
+    @activity.defn
+    async def create_intent(self, order: IntentOrder) -> Intent:
+        """Make the payment's intent, and its customer if the gateway does not know them yet.
+
+        Two objects in one step, since neither moves money and each has a key of its own.
+        """
+        if order.generation and (known := await self._known_intent(order)):
+            return known
+        customer = order.gateway_customer_id or await self._create_customer(order)
+        params: PaymentIntentCreateParams = {
+            "amount": to_gateway(order.money),
+            "currency": order.money.currency.lower(),
+            "customer": customer,
+            "metadata": _marks(order),
+        }
+        if order.description:
+            params["description"] = order.description
+        if order.statement_descriptor_suffix:
+            params["statement_descriptor_suffix"] = order.statement_descriptor_suffix
+        key = _key(order.payment_id, "intent", order.generation)
+        return as_intent(
+            await _answer(self._intents.create_async(params, {"idempotency_key": key}))
+        )
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        """Take the money with this method; a decline is an answer, not an error.
+
+        A repeat looks first. If the intent shows that the attempt had its effect, that is the
+        answer; else the same key is sent again, which the gateway runs at most once.
+        """
+        if activity.info().attempt > 1 or order.generation:
+            intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+            if had_effect(intent, order.seen_charge_id):
+                return as_intent(intent)
+        params: PaymentIntentConfirmParams = {
+            "payment_method": order.method,
+            "return_url": order.return_url,
+            "expand": ["payment_method"],
+        }
+        try:
+            key = _key(order.payment_id, f"confirm:{order.attempt}", order.generation)
+            confirmed = await self._intents.confirm_async(
+                order.intent_id, params, {"idempotency_key": key}
+            )
+        except stripe.CardError as error:
+            return await self._declined(order, error)
+        except stripe.InvalidRequestError as error:
+            return await self._refused(order, error)
+        except stripe.StripeError as error:
+            raise as_failure(error) from error
+        return as_intent(confirmed)
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        """What the intent is now."""
+        return as_intent(await _answer(self._intents.retrieve_async(intent_id, _WITH_METHOD)))
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        """Cancel the intent and answer with what it is afterwards; money that moved stays moved."""
+        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        if intent.status in _OVER:
+            return as_intent(intent)
+        try:
+            key = _key(order.payment_id, f"cancel:{intent.status}", order.generation)
+            await self._intents.cancel_async(order.intent_id, {}, {"idempotency_key": key})
+        except stripe.InvalidRequestError as error:
+            # It became final, or `processing`, between our look and our cancel.
+            if _code(error) not in _STATE_CODES:
+                raise as_failure(error) from error
+        except stripe.StripeError as error:
+            raise as_failure(error) from error
+        # Only what a look shows is a proof.
+        return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
+
+    @activity.defn
+    async def refund_intent(self, order: RefundOrder) -> Refund:
+        """Give back what the intent took; what was given back already counts as done."""
+        looks_first = activity.info().attempt > 1 or order.generation
+        if looks_first and (known := await self._known_refund(order)):
+            return known
+        refund = await _answer(
+            self._refunds.create_async(
+                {
+                    "payment_intent": order.intent_id,
+                    "amount": to_gateway(order.money),
+                    "metadata": {"payment_id": order.payment_id},
+                },
+                {"idempotency_key": _key(order.payment_id, "give_back", order.generation)},
+            )
+        )
+        return as_refund(refund)
+
+    @activity.defn
+    async def retrieve_refund(self, refund_id: str) -> Refund:
+        """What the refund is now."""
+        return as_refund(await _answer(self._refunds.retrieve_async(refund_id)))
+
+    async def _create_customer(self, order: IntentOrder) -> str:
+        customer = await _answer(
+            self._customers.create_async(
+                {"metadata": {"customer_id": order.customer_id, "environment": order.environment}},
+                {
+                    "idempotency_key": _key(
+                        f"{order.environment}:{order.customer_id}", "customer", order.generation
+                    )
+                },
+            )
+        )
+        return customer.id
+
+    async def _known_intent(self, order: IntentOrder) -> Intent | None:
+        """The intent that an unanswered call may have made; a list shows every write at once."""
+        newest: PaymentIntentListParams = {"limit": 100}
+        if order.gateway_customer_id:
+            newest["customer"] = order.gateway_customer_id
+        intents = await _answer(self._intents.list_async(newest))
+        for intent in intents.data:
+            if intent.metadata.to_dict().get("payment_id") == order.payment_id:
+                return as_intent(intent)
+        return None
+
+    async def _declined(self, order: ConfirmOrder, error: stripe.CardError) -> Intent:
+        """The gateway's answer to a decline holds the intent as the decline left it."""
+        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        told = error.error
+        decline = decline_for(
+            error.code,
+            told.decline_code if told else None,
+            getattr(told, "advice_code", None) if told else None,
+        )
+        return as_intent(intent).model_copy(update={"decline": decline})
+
+    async def _refused(self, order: ConfirmOrder, error: stripe.InvalidRequestError) -> Intent:
+        """A method that cannot be used is the customer's to change; a wrong state is a fact."""
+        about_method = (getattr(error.error, "param", None) or "").startswith("payment_method")
+        if not about_method and _code(error) not in _METHOD_CODES | _STATE_CODES:
+            raise as_failure(error) from error
+        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        if had_effect(intent, order.seen_charge_id):
+            return as_intent(intent)
+        return as_intent(intent).model_copy(
+            update={"decline": decline_for("payment_method_invalid")}
+        )
+
+    async def _known_refund(self, order: RefundOrder) -> Refund | None:
+        refunds = await _answer(
+            self._refunds.list_async({"payment_intent": order.intent_id, "limit": 100})
+        )
+        for refund in refunds.data:
+            marks = refund.metadata.to_dict() if refund.metadata else {}
+            if marks.get("payment_id") == order.payment_id:
+                return as_refund(refund)
+        return None
+
+
+_WITH_METHOD: Final[PaymentIntentRetrieveParams] = {"expand": ["payment_method"]}
+_STATE_CODES: Final = frozenset({"payment_intent_unexpected_state"})
+# Codes of a payment method that this customer cannot use (Stripe: "Error codes").
+_METHOD_CODES: Final = frozenset(
+    {
+        "payment_method_invalid_parameter",
+        "payment_method_unactivated",
+        "payment_method_unexpected_state",
+        "payment_method_provider_decline",
+        "payment_method_customer_decline",
+        "payment_intent_incompatible_payment_method",
+        "payment_method_not_available",
+        "resource_missing",
+    }
+)
+
+
+def _key(owner: str, step: str, generation: int) -> str:
+    return f"{owner}:{step}:{generation}" if generation else f"{owner}:{step}"
+
+
+def had_effect(intent: stripe.PaymentIntent, seen_charge_id: str | None) -> bool:
+    """Whether the intent shows more than we knew before the attempt."""
+    return intent.status in _TAKEN or _id(intent.latest_charge) != seen_charge_id
+
+
+def as_intent(intent: stripe.PaymentIntent) -> Intent:
+    """Stripe's PaymentIntent in our words.
+
+    Raises:
+        ValueError: A status that is not in our table; it is never guessed.
+    """
+    currency = intent.currency
+    return Intent(
+        id=intent.id,
+        status=IntentStatus(intent.status),
+        money=from_gateway(intent.amount, currency),
+        received=from_gateway(intent.amount_received, currency).minor,
+        customer_id=_id(intent.customer),
+        charge_id=_id(intent.latest_charge),
+        action_url=_action_url(intent),
+        decline=_decline(intent),
+        method=_method(intent.payment_method),
+    )
+
+
+def as_refund(refund: stripe.Refund) -> Refund:
+    """Stripe's Refund in our words."""
+    return Refund(
+        id=refund.id,
+        status=refund.status or "pending",
+        failure_reason=getattr(refund, "failure_reason", None),
+    )
+
+
+def _action_url(intent: stripe.PaymentIntent) -> str | None:
+    action = intent.next_action
+    if action is None or action.redirect_to_url is None:
+        return None
+    return action.redirect_to_url.url
+
+
+def _decline(intent: stripe.PaymentIntent) -> Decline | None:
+    error = intent.last_payment_error
+    # The last error stays on the intent after a later success.
+    if error is None or intent.status != "requires_payment_method":
+        return None
+    return decline_for(
+        error.code, getattr(error, "decline_code", None), getattr(error, "advice_code", None)
+    )
+
+
+def _method(method: str | stripe.PaymentMethod | None) -> MethodFacts | None:
+    if method is None or isinstance(method, str):
+        return None
+    card = getattr(method, "card", None)
+    if card is None:
+        return MethodFacts(kind=method.type)
+    return MethodFacts(kind=method.type, brand=card.brand, last4=card.last4, funding=card.funding)
+
+
+def _marks(order: IntentOrder) -> dict[str, str]:
+    """Our ids in the gateway's object: they lead its webhooks back to the payment."""
+    return {
+        "payment_id": order.payment_id,
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "environment": order.environment,
+        "correlation_id": order.correlation_id,
+    }
+
+
+def _id(thing: object) -> str | None:
+    if thing is None or isinstance(thing, str):
+        return thing
+    return str(thing.id)  # type: ignore[attr-defined]  # an expanded object
+
+
+def _code(error: stripe.StripeError) -> str | None:
+    return error.error.code if error.error else error.code
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except stripe.StripeError as error:
+        raise as_failure(error) from error

@@ -1,0 +1,411 @@
+"""What we ask of the gateway, over real HTTP against the simulator."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+import stripe
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.errors import Trouble
+from activities.stripe_calls import (
+    CloseOrder,
+    ConfirmOrder,
+    IntentOrder,
+    RefundOrder,
+    StripeCalls,
+)
+from paysaga.domain.money import Money
+from paysaga.domain.payment import Intent, IntentStatus
+from tests.fakes import PRICE
+from tests.simulated import Simulated, running_simulator
+
+I = IntentStatus  # noqa: E741 - read beside the statuses' own names
+
+
+class Desk:
+    """The activities as a worker would run them, for one payment."""
+
+    def __init__(self, simulated: Simulated) -> None:
+        self.calls = StripeCalls(simulated.client)
+        self.payment_id = f"pay_{uuid4().hex}"
+
+    async def intent(self, money: Money = PRICE, *, generation: int = 0, again: int = 1) -> Intent:
+        order = IntentOrder(
+            payment_id=self.payment_id,
+            order_id="order-1",
+            customer_id=f"cst_{self.payment_id}",
+            gateway_customer_id=None,
+            money=money,
+            description="One test product",
+            environment="test",
+            correlation_id="c",
+            generation=generation,
+        )
+        return await _as_try(again).run(self.calls.create_intent, order)
+
+    async def confirm(
+        self,
+        intent: Intent,
+        method: str = "pm_card_visa",
+        *,
+        attempt: int = 1,
+        generation: int = 0,
+        again: int = 1,
+    ) -> Intent:
+        order = ConfirmOrder(
+            payment_id=self.payment_id,
+            intent_id=intent.id,
+            attempt=attempt,
+            method=method,
+            return_url="https://pay.example/return",
+            seen_charge_id=intent.charge_id,
+            generation=generation,
+        )
+        return await _as_try(again).run(self.calls.confirm_intent, order)
+
+    async def close(self, intent: Intent, *, generation: int = 0) -> Intent:
+        order = CloseOrder(payment_id=self.payment_id, intent_id=intent.id, generation=generation)
+        return await ActivityEnvironment().run(self.calls.close_intent, order)
+
+    def refund_order(self, intent: Intent, *, generation: int = 0) -> RefundOrder:
+        return RefundOrder(
+            payment_id=self.payment_id,
+            intent_id=intent.id,
+            money=intent.money,
+            generation=generation,
+        )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simulated]:
+    directory: Path = tmp_path_factory.mktemp("simulator")
+    async with running_simulator(directory) as running:
+        yield running
+
+
+@pytest.fixture
+def desk(simulated: Simulated) -> Desk:
+    return Desk(simulated)
+
+
+def _as_try(number: int) -> ActivityEnvironment:
+    env = ActivityEnvironment()
+    env.info = dataclasses.replace(env.info, attempt=number)
+    return env
+
+
+async def _charges_of(simulated: Simulated, intent: Intent) -> list[str]:
+    charges = await simulated.client.v1.charges.list_async({"payment_intent": intent.id})
+    return [charge.status for charge in charges.data]
+
+
+class TestCreate:
+    async def test_intent_moves_no_money(self, desk: Desk, simulated: Simulated) -> None:
+        """The new intent is open, of our amount, and leads back to the payment."""
+        intent = await desk.intent()
+
+        made = await simulated.client.v1.payment_intents.retrieve_async(intent.id)
+        assert (I.REQUIRES_PAYMENT_METHOD, PRICE, 0) == (
+            intent.status,
+            intent.money,
+            intent.received,
+        )
+        assert desk.payment_id == made.metadata["payment_id"]
+        assert intent.customer_id == made.customer
+
+    async def test_repeat_answers_with_the_same_intent(self, desk: Desk) -> None:
+        """However often the step runs, the payment has one intent."""
+        assert (await desk.intent()).id == (await desk.intent(again=2)).id
+
+    async def test_lost_reply_leaves_one_intent(self, desk: Desk, simulated: Simulated) -> None:
+        """The intent was made and the answer lost: the repeat finds it under the same key."""
+        await simulated.arm("payment_intents.create", "effect_reply_lost")
+
+        with pytest.raises(ApplicationError) as lost:
+            await desk.intent()
+        intent = await desk.intent(again=2)
+
+        listed = await simulated.client.v1.payment_intents.list_async(
+            {"customer": intent.customer_id or ""}
+        )
+        assert Trouble.UNREACHABLE == lost.value.type
+        assert [intent.id] == [made.id for made in listed.data]
+
+    async def test_sticky_error_with_effect_is_found_by_its_metadata(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """A 500 that made the intent all the same: the next generation finds it."""
+        await simulated.arm("payment_intents.create", "sticky_500", effect=True)
+
+        with pytest.raises(ApplicationError) as sticky:
+            await desk.intent()
+        intent = await desk.intent(generation=1)
+
+        assert (Trouble.STICKY, True) == (sticky.value.type, sticky.value.non_retryable)
+        made = [
+            found.id
+            for found in (await simulated.client.v1.payment_intents.list_async()).data
+            if found.metadata["payment_id"] == desk.payment_id
+        ]
+        assert [intent.id] == made
+
+    @pytest.mark.parametrize(
+        ("money", "gateway_amount"),
+        [
+            (Money(minor=1000, currency="JPY"), 1000),
+            (Money(minor=12340, currency="KWD"), 12340),
+            (Money(minor=999, currency="ISK"), 99900),
+        ],
+    )
+    async def test_amounts_are_in_the_gateways_units(
+        self, desk: Desk, simulated: Simulated, money: Money, gateway_amount: int
+    ) -> None:
+        """Currencies without and with three decimals arrive as the gateway counts them."""
+        intent = await desk.intent(money)
+
+        made = await simulated.client.v1.payment_intents.retrieve_async(intent.id)
+        assert gateway_amount == made.amount
+        assert money == intent.money
+
+
+class TestConfirm:
+    async def test_good_card_is_charged(self, desk: Desk) -> None:
+        """The answer holds the charge, the sum received and what may be shown of the card."""
+        paid = await desk.confirm(await desk.intent())
+
+        assert (I.SUCCEEDED, PRICE.minor) == (paid.status, paid.received)
+        assert paid.charge_id is not None
+        assert paid.method is not None
+        assert ("card", "visa", "4242", "credit") == (
+            paid.method.kind,
+            paid.method.brand,
+            paid.method.last4,
+            paid.method.funding,
+        )
+
+    async def test_decline_is_an_answer(self, desk: Desk) -> None:
+        """A declined card is told with its code; nothing is raised."""
+        declined = await desk.confirm(
+            await desk.intent(), "pm_card_visa_chargeDeclinedInsufficientFunds"
+        )
+
+        assert I.REQUIRES_PAYMENT_METHOD is declined.status
+        assert declined.decline is not None
+        assert "insufficient_funds" == declined.decline.code
+
+    async def test_authentication_comes_with_an_address(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """3DS asks for the customer at the gateway's page, and succeeds after it."""
+        intent = await desk.confirm(await desk.intent(), "pm_card_authenticationRequired")
+
+        await simulated.authenticate(intent.id, "authorize")
+        after = await ActivityEnvironment().run(desk.calls.retrieve_intent, intent.id)
+
+        assert I.REQUIRES_ACTION is intent.status
+        assert (intent.action_url or "").startswith(simulated.url)
+        assert I.SUCCEEDED is after.status
+
+    @pytest.mark.parametrize("method", ["pm_nobody_knows_this", "cus_not_a_method"])
+    async def test_unknown_method_is_the_customers_to_change(self, desk: Desk, method: str) -> None:
+        """A token that the gateway does not know is told like a decline."""
+        answer = await desk.confirm(await desk.intent(), method)
+
+        assert answer.decline is not None
+        assert "payment_method_invalid" == answer.decline.code
+
+    async def test_second_attempt_reuses_the_intent(self, desk: Desk, simulated: Simulated) -> None:
+        """Another card confirms the same intent, which succeeds once."""
+        first = await desk.confirm(await desk.intent(), "pm_card_visa_chargeDeclined")
+
+        second = await desk.confirm(first, attempt=2)
+
+        assert (first.id, I.SUCCEEDED) == (second.id, second.status)
+        assert ["succeeded", "failed"] == await _charges_of(simulated, second)
+
+    @pytest.mark.parametrize("kind", ["effect_reply_lost", "refuse_before"])
+    async def test_lost_call_charges_once(
+        self, desk: Desk, simulated: Simulated, kind: str
+    ) -> None:
+        """Whether or not the lost call took the money, after the repeat it is taken once."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", kind)
+
+        with pytest.raises(ApplicationError) as lost:
+            await desk.confirm(intent)
+        paid = await desk.confirm(intent, again=2)
+
+        assert Trouble.UNREACHABLE == lost.value.type
+        assert I.SUCCEEDED is paid.status
+        assert ["succeeded"] == await _charges_of(simulated, intent)
+
+    async def test_late_reply_charges_once(self, desk: Desk, simulated: Simulated) -> None:
+        """An answer after our time-out is an unknown outcome, settled by looking."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "effect_reply_late", seconds=3)
+
+        with pytest.raises(ApplicationError):
+            await desk.confirm(intent)
+        paid = await desk.confirm(intent, again=2)
+
+        assert I.SUCCEEDED is paid.status
+        assert ["succeeded"] == await _charges_of(simulated, intent)
+
+    @pytest.mark.parametrize("effect", [True, False])
+    async def test_sticky_error_charges_once(
+        self,
+        desk: Desk,
+        simulated: Simulated,
+        effect: bool,  # noqa: FBT001 - the case
+    ) -> None:
+        """A remembered 500, with or without effect: one charge, under at most one new key."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "sticky_500", effect=effect)
+
+        with pytest.raises(ApplicationError) as sticky:
+            await desk.confirm(intent)
+        paid = await desk.confirm(intent, generation=1)
+
+        assert Trouble.STICKY == sticky.value.type
+        assert I.SUCCEEDED is paid.status
+        assert ["succeeded"] == await _charges_of(simulated, intent)
+
+    async def test_lost_decline_is_found(self, desk: Desk, simulated: Simulated) -> None:
+        """The answer to a decline was lost: the look finds it and asks for no second charge."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "effect_reply_lost")
+
+        with pytest.raises(ApplicationError):
+            await desk.confirm(intent, "pm_card_visa_chargeDeclined")
+        declined = await desk.confirm(intent, "pm_card_visa_chargeDeclined", again=2)
+
+        assert declined.decline is not None
+        assert ["failed"] == await _charges_of(simulated, intent)
+
+    async def test_rate_limit_tells_when_to_come_back(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """429 with Retry-After: Temporal is told to wait just so long."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "rate_limit", retry_after=7)
+
+        with pytest.raises(ApplicationError) as limited:
+            await desk.confirm(intent)
+
+        assert Trouble.LATER == limited.value.type
+        assert limited.value.next_retry_delay is not None
+        assert 7 == limited.value.next_retry_delay.total_seconds()
+
+    async def test_equal_call_under_way_is_waited_for(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """409: the same key is in use; it is asked again, never replaced."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "key_in_use")
+
+        with pytest.raises(ApplicationError) as busy:
+            await desk.confirm(intent)
+
+        assert (Trouble.LATER, False) == (busy.value.type, busy.value.non_retryable)
+
+    async def test_key_with_other_parameters_is_our_bug(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """The gateway knows the key with other parameters: refused, and not asked again."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "parameter_mismatch")
+
+        with pytest.raises(ApplicationError) as refused:
+            await desk.confirm(intent)
+
+        assert (Trouble.REFUSED, True) == (refused.value.type, refused.value.non_retryable)
+
+
+class TestClose:
+    async def test_open_intent_is_canceled(self, desk: Desk) -> None:
+        """What a look shows afterwards is the proof."""
+        closed = await desk.close(await desk.intent())
+
+        assert I.CANCELED is closed.status
+
+    async def test_taken_money_stays_taken(self, desk: Desk) -> None:
+        """An intent that succeeded is answered as it is."""
+        paid = await desk.confirm(await desk.intent())
+
+        closed = await desk.close(paid)
+
+        assert (I.SUCCEEDED, PRICE.minor) == (closed.status, closed.received)
+
+    async def test_second_close_is_as_good(self, desk: Desk) -> None:
+        """A canceled intent counts as canceled."""
+        intent = await desk.intent()
+        await desk.close(intent)
+
+        assert I.CANCELED is (await desk.close(intent)).status
+
+    async def test_lost_cancel_is_proved_by_the_repeat(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """The cancel's answer is lost; the repeat sees that it happened."""
+        intent = await desk.intent()
+        await simulated.arm("payment_intents.cancel", "effect_reply_lost")
+
+        with pytest.raises(ApplicationError):
+            await desk.close(intent)
+
+        assert I.CANCELED is (await desk.close(intent)).status
+
+
+class TestRefund:
+    async def test_money_goes_back_once(self, desk: Desk, simulated: Simulated) -> None:
+        """Repeats and lost answers: the customer gets the money back once."""
+        paid = await desk.confirm(await desk.intent())
+        await simulated.arm("refunds.create", "effect_reply_lost")
+        order = desk.refund_order(paid)
+
+        with pytest.raises(ApplicationError):
+            await ActivityEnvironment().run(desk.calls.refund_intent, order)
+        refund = await _as_try(2).run(desk.calls.refund_intent, order)
+        again = await ActivityEnvironment().run(
+            desk.calls.refund_intent, desk.refund_order(paid, generation=1)
+        )
+
+        assert "succeeded" == refund.status
+        assert refund == again
+        refunds = await simulated.client.v1.refunds.list_async({"payment_intent": paid.id})
+        assert [PRICE.minor] == [made.amount for made in refunds.data]
+
+    async def test_refund_can_be_looked_at(self, desk: Desk) -> None:
+        """A refund that is pending is read again by its id."""
+        paid = await desk.confirm(await desk.intent(), "pm_card_pendingRefund")
+
+        refund = await ActivityEnvironment().run(desk.calls.refund_intent, desk.refund_order(paid))
+        looked = await ActivityEnvironment().run(desk.calls.retrieve_refund, refund.id)
+
+        assert "pending" == refund.status
+        assert refund.id == looked.id
+
+
+class TestOurMistakes:
+    async def test_wrong_key_says_what_to_do(self, desk: Desk, simulated: Simulated) -> None:
+        """A refused API key is for operations to mend: the payment waits for it."""
+        http = stripe.HTTPXClient()
+        desk.calls = StripeCalls(
+            stripe.StripeClient(
+                "sk_test_somebody_else",
+                http_client=http,
+                base_addresses={"api": simulated.url},
+            )
+        )
+
+        with pytest.raises(ApplicationError) as refused:
+            await desk.intent()
+        await http.close_async()
+
+        assert (Trouble.MISCONFIGURED, False) == (refused.value.type, refused.value.non_retryable)
+        assert "STRIPE_SECRET_KEY" in refused.value.message

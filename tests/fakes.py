@@ -1,0 +1,232 @@
+"""Stand-ins that remember what was asked of them; a test looks at the end."""
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.errors import Trouble
+from activities.orders import OrderAnswer, OrderRef
+from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from paysaga.domain.declines import decline_for
+from paysaga.domain.money import Money
+from paysaga.domain.payment import (
+    FINAL,
+    Attempt,
+    Change,
+    Changes,
+    Intent,
+    IntentStatus,
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    Policy,
+    RequestMark,
+)
+
+PRICE = Money(minor=1250, currency="EUR")
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def a_payment(
+    payment_id: str = "pay_test",
+    *,
+    attempts: int = 3,
+    hold: timedelta = timedelta(hours=24),
+    action_window: timedelta = timedelta(minutes=15),
+    has_order_service: bool = False,
+) -> Payment:
+    """A payment of 12.50 EUR for order-1."""
+    return Payment(
+        id=payment_id,
+        order_id="order-1",
+        customer_id="cst_1",
+        money=PRICE,
+        method="pm_card_visa",
+        description="One test product",
+        return_url="https://shop.example/return",
+        gateway_return_url=f"https://pay.example/api/v1/payments/{payment_id}/return",
+        metadata={"basket": "17"},
+        environment="test",
+        policy=Policy(attempts=attempts, hold=hold, action_window=action_window),
+        has_order_service=has_order_service,
+        actor="service:shop",
+        request=RequestMark(key="key-1", fingerprint="fingerprint-1"),
+        correlation_id="correlation-1",
+    )
+
+
+class FakeGateway:
+    """The activities of `StripeCalls` over one intent that behaves as the script says.
+
+    Each word of `script` is what the next confirm comes to: `succeeded`, `requires_action`,
+    `processing`, `requires_capture` or a decline code. `troubles` holds, by step, the errors that
+    come first.
+    """
+
+    def __init__(
+        self, *script: str, troubles: dict[str, Iterable[ApplicationError]] | None = None
+    ) -> None:
+        self.script = deque(script)
+        self.troubles = {step: deque(errors) for step, errors in (troubles or {}).items()}
+        self.calls: list[str] = []
+        self.orders: list[object] = []
+        self.refund_statuses = deque(["succeeded"])
+        self.cannot_cancel: IntentStatus | None = None
+        self.charges = 0
+        self.intent = Intent(
+            id="pi_1", status=IntentStatus.REQUIRES_PAYMENT_METHOD, money=PRICE, customer_id="cus_1"
+        )
+
+    @activity.defn
+    async def create_intent(self, order: IntentOrder) -> Intent:
+        self._called("create", order)
+        return self.intent
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        self._called("confirm", order)
+        self.becomes(self.script.popleft())
+        return self.intent
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        self._called("look", intent_id)
+        return self.intent
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        self._called("close", order)
+        if self.cannot_cancel is not None:
+            self.becomes(self.cannot_cancel)
+        elif self.intent.status is not IntentStatus.SUCCEEDED:
+            self.becomes("canceled")
+        return self.intent
+
+    @activity.defn
+    async def refund_intent(self, order: RefundOrder) -> Refund:
+        self._called("refund", order)
+        return self._refund()
+
+    @activity.defn
+    async def retrieve_refund(self, refund_id: str) -> Refund:
+        self._called("look at refund", refund_id)
+        return self._refund()
+
+    def becomes(self, word: str) -> None:
+        """The intent is now what the word says, as the gateway would show it."""
+        match word:
+            case "succeeded" | "processing" | "requires_capture":
+                self.charges += 1
+                received = PRICE.minor if word == "succeeded" else 0
+                self._intent_is(word, received=received, charge_id=f"ch_{self.charges}")
+            case "requires_action":
+                self._intent_is(word, action_url="https://gateway.example/3ds")
+            case "canceled":
+                self._intent_is(word)
+            case _:
+                self.charges += 1
+                self._intent_is(
+                    "requires_payment_method",
+                    decline=decline_for("card_declined", word),
+                    charge_id=f"ch_{self.charges}",
+                )
+
+    def _intent_is(self, status: str, **facts: object) -> None:
+        cleared = {"action_url": None, "decline": None}
+        self.intent = self.intent.model_copy(
+            update={**cleared, **facts, "status": IntentStatus(status)}
+        )
+
+    def _called(self, step: str, order: object) -> None:
+        self.calls.append(step)
+        self.orders.append(order)
+        if troubles := self.troubles.get(step):
+            raise troubles.popleft()
+
+    def _refund(self) -> Refund:
+        return Refund(id="re_1", status=self.refund_statuses.popleft(), failure_reason=None)
+
+
+class FakeRecords:
+    """The activity of `Records`, kept in memory; a repeated change changes nothing."""
+
+    def __init__(self, *, order_taken_by: str | None = None) -> None:
+        self.changes: list[Change] = []
+        self._order_taken_by = order_taken_by
+
+    @activity.defn
+    async def record(self, batch: Changes) -> None:
+        if self._order_taken_by:
+            raise ApplicationError(
+                "taken", self._order_taken_by, type="OrderTaken", non_retryable=True
+            )
+        for change in batch.changes:
+            if change.state.version == len(self.changes) + 1:
+                self.changes.append(change)
+            elif change.state.version > len(self.changes):
+                raise RuntimeError(f"a gap before version {change.state.version}")
+
+    @property
+    def state(self) -> PaymentState:
+        return self.changes[-1].state
+
+    @property
+    def statuses(self) -> list[PaymentStatus]:
+        """The states that the payment went through, each once."""
+        told: list[PaymentStatus] = []
+        for change in self.changes:
+            if not told or told[-1] is not change.state.status:
+                told.append(change.state.status)
+        return told
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Each attempt as it was last written."""
+        last = {change.attempt.number: change.attempt for change in self.changes if change.attempt}
+        return [last[number] for number in sorted(last)]
+
+    @property
+    def is_final(self) -> bool:
+        return bool(self.changes) and self.state.status in FINAL
+
+
+class FakeOrders:
+    """The activities of `Orders`; the steps in `refused` get a no, those in `down` an error."""
+
+    def __init__(self, *, refused: Iterable[str] = (), down: dict[str, int] | None = None) -> None:
+        self.calls: list[str] = []
+        self.refused = set(refused)
+        self.down = dict(down or {})
+
+    @activity.defn
+    async def reserve(self, ref: OrderRef) -> OrderAnswer:
+        return self._answer("reserve", ref)
+
+    @activity.defn
+    async def still_waits(self, ref: OrderRef) -> OrderAnswer:
+        return self._answer("still_waits", ref)
+
+    @activity.defn
+    async def confirm(self, ref: OrderRef) -> OrderAnswer:
+        return self._answer("confirm", ref)
+
+    @activity.defn
+    async def release(self, ref: OrderRef) -> OrderAnswer:
+        return self._answer("release", ref)
+
+    def _answer(self, step: str, ref: OrderRef) -> OrderAnswer:
+        if self.down.get(step, 0) > 0:
+            self.down[step] -= 1
+            raise ConnectionError("the order service is away")
+        self.calls.append(step)
+        assert ref.order_id == "order-1"
+        return OrderAnswer(accepted=step not in self.refused)
+
+
+def trouble(kind: Trouble) -> ApplicationError:
+    """An error of a gateway activity as `activities/errors.py` would make it."""
+    final = kind in {Trouble.STICKY, Trouble.REFUSED}
+    return ApplicationError(f"scripted: {kind}", type=kind, non_retryable=final)

@@ -1,0 +1,78 @@
+"""The simulator on a port of its own, reached over real HTTP by the official SDK."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import stripe
+import uvicorn
+
+from paysaga.simulator.app import create_app
+from paysaga.simulator.settings import SimulatorSettings
+
+KEY = "sk_test_paysaga_demo"
+
+
+@dataclass
+class Simulated:
+    """A running simulator, the SDK's client for it, and its control API."""
+
+    url: str
+    client: stripe.StripeClient
+    control: httpx.AsyncClient
+
+    async def arm(self, operation: str, kind: str, **more: object) -> None:
+        """The next call to `operation` meets this misfortune."""
+        answer = await self.control.post(
+            "/faults", json={"operation": operation, "kind": kind, **more}
+        )
+        assert 201 == answer.status_code, answer.text
+
+    async def authenticate(self, intent_id: str, outcome: str) -> None:
+        """Do what the customer does on the 3DS page."""
+        answer = await self.control.post(
+            f"/intents/{intent_id}/authenticate", json={"outcome": outcome}
+        )
+        assert 200 == answer.status_code, answer.text
+
+    async def journal(self) -> list[dict[str, Any]]:
+        """What really happened, as only the simulator knows it."""
+        return list((await self.control.get("/journal")).json()["data"])
+
+    async def charged(self) -> list[dict[str, Any]]:
+        """The charges that took money."""
+        return [entry for entry in await self.journal() if entry["kind"] == "charge.captured"]
+
+
+@asynccontextmanager
+async def running_simulator(directory: Path, **settings: object) -> AsyncIterator[Simulated]:
+    """A simulator whose state lies in `directory`, without any delay."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    options: dict[str, Any] = {
+        "simulator_state": directory / "simulator.db",
+        "simulator_public_url": url,
+        "payment_processing_delay_min": 0,
+        "payment_processing_delay_max": 0,
+        **settings,
+    }
+    config = uvicorn.Config(create_app(SimulatorSettings(**options)), log_level="warning")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    http = stripe.HTTPXClient(timeout=httpx.Timeout(2, connect=2))
+    async with httpx.AsyncClient(base_url=f"{url}/_control", timeout=10) as control:
+        yield Simulated(
+            url,
+            stripe.StripeClient(
+                KEY, http_client=http, base_addresses={"api": url}, max_network_retries=0
+            ),
+            control,
+        )
+        await http.close_async()
+    server.should_exit = True
+    await serving

@@ -1,0 +1,161 @@
+"""One time-skipping server for all workflow tests, and a world in which one payment runs."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from paysaga.domain.payment import Payment, PaymentState, RequestMark
+from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment
+from workflows import addresses
+from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+
+Run = WorkflowHandle[PaymentWorkflow, PaymentState]
+
+
+@dataclass
+class World:
+    """Everything around one payment's run."""
+
+    gateway: FakeGateway
+    records: FakeRecords = field(default_factory=FakeRecords)
+    orders: FakeOrders = field(default_factory=FakeOrders)
+
+
+@dataclass
+class Running:
+    """A payment under way."""
+
+    env: WorkflowEnvironment
+    run: Run
+    world: World
+
+    async def first_outcome(self) -> PaymentState:
+        return await self.run.execute_update(PaymentWorkflow.first_outcome)
+
+    async def retry(self, method: str = "pm_card_mastercard", key: str = "retry-1") -> PaymentState:
+        return await self.run.execute_update(
+            PaymentWorkflow.retry,
+            RetryRequest(
+                method=method,
+                actor="customer:cst_1",
+                request=RequestMark(key=key, fingerprint=key),
+            ),
+        )
+
+    async def cancel(self) -> PaymentState:
+        return await self.run.execute_update(
+            PaymentWorkflow.cancel,
+            CancelRequest(
+                actor="customer:cst_1", request=RequestMark(key="cancel-1", fingerprint="c")
+            ),
+        )
+
+    async def refresh(self) -> PaymentState:
+        return await self.run.execute_update(PaymentWorkflow.refresh)
+
+    async def nudge(self) -> None:
+        await self.run.signal(PaymentWorkflow.nudged)
+
+    async def result(self) -> PaymentState:
+        return await self.run.result()
+
+    async def sleep(self, time: timedelta) -> None:
+        """Let the run's clock go on."""
+        await self.env.sleep(time)
+
+    async def pass_time_until(
+        self, condition: Callable[[], bool], step: timedelta = timedelta(seconds=30)
+    ) -> None:
+        """Let the run's clock go on until the condition holds."""
+        for _ in range(1000):
+            if condition():
+                return
+            await self.env.sleep(step)
+        raise AssertionError("it never came true")
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def env() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(Path(sys.executable).parent / "temporal-test-server"),
+        data_converter=pydantic_data_converter,
+    ) as started:
+        await _register_search_attributes(started)
+        yield started
+
+
+@pytest.fixture
+def pay(env: WorkflowEnvironment) -> Start:
+    """Start a payment in a world of its own, with a worker of its own."""
+
+    @asynccontextmanager
+    async def start(world: World, payment: Payment | None = None) -> AsyncIterator[Running]:
+        payment = payment or a_payment()
+        payment = payment.model_copy(update={"id": f"pay_{uuid4().hex}"})
+        queue = f"payments-{payment.id}"
+        workers = _workers(env, world, queue)
+        async with workers[0], workers[1]:
+            run = await env.client.start_workflow(
+                PaymentWorkflow.run, payment, id=payment.id, task_queue=queue
+            )
+            yield Running(env, run, world)
+
+    return start
+
+
+def _workers(env: WorkflowEnvironment, world: World, queue: str) -> tuple[Worker, Worker]:
+    gateway, records, orders = world.gateway, world.records, world.orders
+    return (
+        Worker(
+            env.client,
+            task_queue=queue,
+            workflows=[PaymentWorkflow],
+            activities=[
+                records.record,
+                orders.reserve,
+                orders.still_waits,
+                orders.confirm,
+                orders.release,
+            ],
+        ),
+        Worker(
+            env.client,
+            task_queue=addresses.GATEWAY,
+            activities=[
+                gateway.create_intent,
+                gateway.confirm_intent,
+                gateway.retrieve_intent,
+                gateway.close_intent,
+                gateway.refund_intent,
+                gateway.retrieve_refund,
+            ],
+        ),
+    )
+
+
+async def _register_search_attributes(env: WorkflowEnvironment) -> None:
+    await env.client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace=env.client.namespace,
+            search_attributes={
+                key.name: IndexedValueType.ValueType(key.indexed_value_type)
+                for key in addresses.SEARCH_ATTRIBUTES
+            },
+        )
+    )

@@ -1,0 +1,32 @@
+"""Where things are found: task queues, run ids and the one list of search attributes."""
+
+from typing import Final
+
+from temporalio.common import SearchAttributeKey
+
+PAYMENTS: Final = "payments"
+# Calls to Stripe have a queue of their own: its server-side rate limit is the outbound
+# budget shared by all workers.
+GATEWAY: Final = "gateway"
+
+# A payment's run has the payment's own id.
+
+PAYMENT_STATUS: Final = SearchAttributeKey.for_keyword("PaymentStatus")
+ORDER_ID: Final = SearchAttributeKey.for_keyword("OrderId")
+CUSTOMER_ID: Final = SearchAttributeKey.for_keyword("CustomerId")
+GATEWAY_ID: Final = SearchAttributeKey.for_keyword("GatewayId")
+CURRENCY: Final = SearchAttributeKey.for_keyword("Currency")
+REASON: Final = SearchAttributeKey.for_keyword("Reason")
+AMOUNT: Final = SearchAttributeKey.for_int("Amount")
+NEXT_ACTION_AT: Final = SearchAttributeKey.for_datetime("NextActionAt")
+
+SEARCH_ATTRIBUTES: Final = (
+    PAYMENT_STATUS,
+    ORDER_ID,
+    CUSTOMER_ID,
+    GATEWAY_ID,
+    CURRENCY,
+    REASON,
+    AMOUNT,
+    NEXT_ACTION_AT,
+)

@@ -1,0 +1,544 @@
+"""Take one payment: open, confirm, wait for the customer, fulfill - or put it all back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from enum import StrEnum, auto
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.errors import Trouble
+    from activities.orders import OrderAnswer, OrderRef, Orders
+    from activities.records import Records
+    from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder
+    from paysaga.domain import payment as rules
+    from paysaga.domain.declines import decline_for
+    from paysaga.domain.message import Message
+    from paysaga.domain.money import Money
+    from paysaga.domain.payment import (
+        Attempt,
+        Change,
+        Changes,
+        Fulfillment,
+        Intent,
+        IntentStatus,
+        Payment,
+        PaymentState,
+        PaymentStatus,
+        Reason,
+        RequestMark,
+    )
+
+from workflows import policies
+from workflows.collection import Collection, Refused
+from workflows.payment_details import details, search_attributes
+from workflows.saga import Saga, to_the_end, unbroken
+
+OrderStep = Callable[[Any, OrderRef], Awaitable[OrderAnswer]]
+
+
+class RetryRequest(Message):
+    """Another attempt, with the same or another payment method."""
+
+    method: str
+    actor: str
+    request: RequestMark
+
+
+class CancelRequest(Message):
+    """Give the payment up."""
+
+    actor: str
+    request: RequestMark
+
+
+class NotNow(ApplicationError):
+    """The payment, as it stands, does not take this request. Its state is in the details."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type="NotNow", non_retryable=True)
+
+
+class Wake(StrEnum):
+    """Why the workflow goes on."""
+
+    LOOK = auto()
+    DEADLINE = auto()
+    RETRY = auto()
+    END = auto()
+
+
+@workflow.defn
+class PaymentWorkflow:
+    """One payment's whole life. Its run has the payment's id."""
+
+    @workflow.init
+    def __init__(self, payment: Payment) -> None:
+        self._payment = payment
+        self._state: PaymentState = rules.opened(payment, workflow.now()).state
+        self._recorded = False
+        self._attempt: Attempt | None = None
+        self._intent: Intent | None = None
+        self._collection = Collection(self)
+        self._must_look = False
+        self._looks = 0
+        self._pause = policies.LOOK_MIN
+        self._retry_request: RetryRequest | None = None
+        self._cancel_request: CancelRequest | None = None
+        self._failure: FailureError | None = None
+        self._shown: Sequence[SearchAttributeUpdate[Any]] = ()
+
+    @workflow.run
+    async def run(self, payment: Payment) -> PaymentState:
+        """Answers with the payment as it stands when its story is over."""
+        try:
+            async with Saga() as saga:
+                await self._take(payment, saga)
+        except (FailureError, asyncio.CancelledError) as failure:
+            await to_the_end(self._record_the_failure())
+            # Whoever still waits for an outcome learns why there is none.
+            self._failure = (
+                failure if isinstance(failure, FailureError) else CancelledError("run canceled")
+            )
+            await to_the_end(workflow.wait_condition(workflow.all_handlers_finished))
+            raise
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._state
+
+    @workflow.update
+    async def first_outcome(self) -> PaymentState:
+        """The payment as soon as there is an answer for the customer."""
+        return await self._state_when(lambda: self._recorded and self._state.is_settled)
+
+    @workflow.update
+    async def retry(self, request: RetryRequest) -> PaymentState:
+        """Make another attempt and answer with its outcome."""
+        self._retry_request = request
+        return await self._state_when(
+            lambda: (
+                self._state.is_over
+                or (self._retry_request is not request and self._state.is_settled)
+            )
+        )
+
+    @retry.validator
+    def _may_retry(self, request: RetryRequest) -> None:  # noqa: ARG002 - the state decides
+        state = self._state
+        if state.status is not PaymentStatus.AWAITING_RETRY or state.attempts_left == 0:
+            raise NotNow(f"a payment that is {state.status} takes no further attempt")
+        if self._retry_request or self._cancel_request:
+            raise NotNow("another request for this payment is under way")
+        if self._hold_is_over():
+            raise NotNow("the time for further attempts is over")
+
+    @workflow.update
+    async def cancel(self, request: CancelRequest) -> PaymentState:
+        """Give up; the answer tells whether the money had moved before."""
+        self._cancel_request = self._cancel_request or request
+        return await self._state_when(lambda: self._state.is_over)
+
+    @cancel.validator
+    def _may_cancel(self, request: CancelRequest) -> None:  # noqa: ARG002 - the state decides
+        if self._state.is_over:
+            raise NotNow(f"a payment that is {self._state.status} cannot be canceled")
+
+    @workflow.update
+    async def refresh(self) -> PaymentState:
+        """Look at the gateway now and answer with what the payment is then."""
+        self._must_look = True
+        seen = self._looks
+        return await self._state_when(lambda: self._looks > seen or self._state.is_final)
+
+    @refresh.validator
+    def _may_refresh(self) -> None:
+        """A look is never refused."""
+
+    @workflow.signal
+    def nudged(self) -> None:
+        """Something happened at the gateway: look. The webhook's own words are not believed."""
+        self._must_look = True
+
+    async def _take(self, payment: Payment, saga: Saga) -> None:
+        opened = rules.opened(payment, workflow.now())
+        first, self._attempt = rules.attempted(
+            opened.state, payment.method, workflow.now(), actor=payment.actor
+        )
+        await self._record(opened, first)
+
+        if payment.has_order_service:
+            saga.undo_with("release the order", self._release)
+            if not await self._at_orders(Orders.reserve):
+                await self._end(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
+                return
+
+        # An unconfirmed intent moves no money, so its id is known before anything can.
+        if not await self._open_intent():
+            return
+        saga.undo_with("give the money back", self._give_back)
+        await self._collect()
+        if self._state.status is PaymentStatus.SUCCEEDED:
+            await self._fulfill(saga)
+
+    async def _open_intent(self) -> bool:
+        payment = self._payment
+        order = IntentOrder(
+            payment_id=payment.id,
+            order_id=payment.order_id,
+            customer_id=payment.customer_id,
+            gateway_customer_id=payment.gateway_customer_id,
+            money=payment.money,
+            description=payment.description,
+            statement_descriptor_suffix=payment.statement_descriptor_suffix,
+            environment=payment.environment,
+            correlation_id=payment.correlation_id,
+        )
+        try:
+            self._intent = await self._collection.open(order)
+        except Refused:
+            workflow.logger.exception("the gateway refuses the intent")
+            await self._end(PaymentStatus.CANCELED, Reason.GATEWAY_REFUSED)
+            return False
+        if self._intent is None:
+            await self._end(*self._verdict())
+        return self._intent is not None
+
+    async def _collect(self) -> None:
+        """Attempts, 3DS and waiting, until the payment is over."""
+        await self._confirm(self._payment.method)
+        while not self._state.is_final:
+            match await self._next():
+                case Wake.LOOK:
+                    await self._look()
+                case Wake.DEADLINE:
+                    await self._after_the_deadline()
+                case Wake.RETRY:
+                    await self._try_again()
+                case Wake.END:
+                    await self._give_up()
+
+    async def _confirm(self, method: str) -> None:
+        intent = self._the_intent
+        order = ConfirmOrder(
+            payment_id=self._payment.id,
+            intent_id=intent.id,
+            attempt=self._the_attempt.number,
+            method=method,
+            return_url=self._payment.gateway_return_url,
+            seen_charge_id=intent.charge_id,
+        )
+        self._must_look = False
+        try:
+            answer = await self._collection.confirm(order)
+        except Refused:
+            workflow.logger.exception("the gateway refuses the attempt")
+            changes, self._attempt = rules.refused(
+                self._state, self._the_attempt, Reason.GATEWAY_REFUSED, workflow.now()
+            )
+            await self._record(*changes)
+            return
+        if answer is not None:
+            await self._observe(answer)
+
+    async def _look(self) -> None:
+        self._must_look = False
+        answer = await self._collection.look(self._the_intent.id)
+        if answer is not None:
+            await self._observe(answer)
+        self._looks += 1
+
+    async def _observe(self, intent: Intent) -> None:
+        """The one place where the gateway's word moves the payment."""
+        self._intent = intent
+        if intent.status is IntentStatus.CANCELED:
+            await self._end(PaymentStatus.CANCELED, Reason.CANCELED_AT_GATEWAY)
+            return
+        before = self._state.status
+        changes, self._attempt = rules.observed(
+            self._state,
+            intent,
+            self._the_attempt,
+            workflow.now(),
+            self._payment.policy.action_window,
+        )
+        await self._record(*changes)
+        same = self._state.status is before
+        self._pause = min(self._pause * 2, policies.LOOK_MAX) if same else policies.LOOK_MIN
+
+    async def _after_the_deadline(self) -> None:
+        """Look before the judgment: the webhook of a success may be late."""
+        await self._look()
+        if self._state.status is PaymentStatus.REQUIRES_ACTION:
+            changes, self._attempt = rules.timed_out(
+                self._state,
+                self._the_attempt,
+                decline_for("authentication_timeout"),
+                workflow.now(),
+            )
+            await self._record(*changes)
+
+    async def _try_again(self) -> None:
+        request = self._retry_request
+        if request is None or self._state.status is not PaymentStatus.AWAITING_RETRY:
+            self._retry_request = None  # a look has shown that there is nothing to try again
+            return
+        if self._payment.has_order_service and not await self._at_orders(Orders.still_waits):
+            await self._give_up(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
+            return
+        change, self._attempt = rules.attempted(
+            self._state,
+            request.method,
+            workflow.now(),
+            actor=request.actor,
+            request=request.request,
+        )
+        await self._record(change)
+        self._retry_request = None
+        await self._confirm(request.method)
+
+    async def _give_up(
+        self, status: PaymentStatus | None = None, reason: Reason | None = None
+    ) -> None:
+        """End without money - unless the cancel finds that the money has moved: the truth wins."""
+        if status is None or reason is None:
+            status, reason = self._verdict()
+        intent = await self._collection.close(self._close_order)
+        if intent.status is IntentStatus.CANCELED:
+            await self._end(status, reason)
+            return
+        version = self._state.version
+        await self._observe(intent)
+        if self._state.version == version:  # the gateway neither cancels nor tells: not too often
+            await self._nudge_within(self._pause)
+
+    async def _end(self, status: PaymentStatus, reason: Reason) -> None:
+        if self._payment.has_order_service:
+            await self._release()
+        await self._record_end(status, reason)
+
+    async def _record_end(self, status: PaymentStatus, reason: Reason) -> None:
+        canceled = self._cancel_request if reason is Reason.CANCEL_REQUESTED else None
+        changes = rules.ended(
+            self._state,
+            self._the_attempt,
+            status,
+            reason,
+            workflow.now(),
+            actor=canceled.actor if canceled else rules.WORKFLOW,
+            request=canceled.request if canceled else None,
+        )
+        await self._record(*changes)
+
+    async def _fulfill(self, saga: Saga) -> None:
+        if not self._payment.has_order_service:
+            return
+        if await self._at_orders(Orders.confirm):
+            await self._record(rules.order_confirmed(self._state, workflow.now()))
+            return
+        await self._record(rules.owed_back(self._state, Reason.ORDER_REFUSED, workflow.now()))
+        await saga.unwind()
+
+    async def _release(self) -> None:
+        await self._at_orders(Orders.release)
+
+    async def _give_back(self) -> None:
+        """Whatever the intent holds goes back to the customer."""
+        if not self._state.is_final:
+            intent = await self._collection.close(self._close_order)
+            if intent.status is IntentStatus.CANCELED:
+                self._intent = intent
+                return
+            await self._observe(intent)
+        if self._state.amount_captured == self._state.amount_refunded:
+            return
+        if self._state.amount_refund_pending == 0:
+            await self._record(rules.owed_back(self._state, Reason.RUN_CANCELED, workflow.now()))
+        await self._refund()
+
+    async def _refund(self) -> None:
+        owed = Money(minor=self._state.amount_refund_pending, currency=self._payment.money.currency)
+        refund = await self._collection.give_back(
+            RefundOrder(payment_id=self._payment.id, intent_id=self._the_intent.id, money=owed)
+        )
+        while refund.status in {"pending", "requires_action"}:
+            await self._record(*rules.noted(self._state, Reason.REFUND_PENDING, workflow.now()))
+            await self._nudge_within(self._pause)
+            self._pause = min(self._pause * 2, policies.LOOK_MAX)
+            refund = await self._collection.look_at_refund(refund.id)
+        if refund.status == "succeeded":
+            await self._record(rules.given_back(self._state, workflow.now()))
+            return
+        await self._record(rules.parked(self._state, Reason.REFUND_FAILED, workflow.now()))
+        raise ApplicationError(
+            f"refund {refund.id} is {refund.status}: pay the customer back by other means",
+            refund.failure_reason,
+            type="RefundFailed",
+            non_retryable=True,
+        )
+
+    async def _record_the_failure(self) -> None:
+        """Everything was put back: say so. What could not be put back is left to a person."""
+        if not self._recorded or self._state.is_over:
+            return
+        if self._intent is None or self._intent.status is IntentStatus.CANCELED:
+            await self._record_end(PaymentStatus.CANCELED, Reason.RUN_CANCELED)
+        else:
+            await self._record(rules.parked(self._state, Reason.GATEWAY_REFUSED, workflow.now()))
+
+    async def _next(self) -> Wake:
+        """Wait until there is something to do."""
+        deadline, why = self._deadline()
+        try:
+            await workflow.wait_condition(
+                lambda: self._called() is not None,
+                timeout=max(deadline, timedelta()) if deadline is not None else None,
+                timeout_summary=why,
+            )
+        except TimeoutError:
+            return self._called() or Wake.DEADLINE
+        return self._called() or Wake.LOOK
+
+    def _called(self) -> Wake | None:
+        at_gateway = self._state.reason is Reason.GATEWAY_PROCESSING
+        if not at_gateway and self.is_over():
+            return Wake.END
+        if self._must_look:
+            return Wake.LOOK
+        if self._retry_request:
+            return Wake.RETRY
+        return None
+
+    def _deadline(self) -> tuple[timedelta | None, str]:
+        state, now = self._state, workflow.now()
+        match state.status:
+            case PaymentStatus.REQUIRES_ACTION if state.action_until:
+                return state.action_until - now, "the customer's time for 3DS ends"
+            case PaymentStatus.AWAITING_RETRY:
+                return state.retry_until - now, "the hold ends"
+            case PaymentStatus.NEEDS_OPERATOR:
+                return None, ""
+            case _:
+                return self._pause, "look at the gateway again"
+
+    def is_over(self) -> bool:
+        """Whether there is no point in taking the money any more."""
+        if self._state.status is PaymentStatus.NEEDS_OPERATOR:
+            return False
+        if self._cancel_request:
+            return True
+        match self._state.status:
+            case PaymentStatus.AWAITING_RETRY:
+                return self._state.attempts_left == 0 or self._hold_is_over()
+            case PaymentStatus.PROCESSING:
+                return self._hold_is_over()
+            case _:
+                return False
+
+    def _verdict(self) -> tuple[PaymentStatus, Reason]:
+        if self._cancel_request:
+            return PaymentStatus.CANCELED, Reason.CANCEL_REQUESTED
+        if self._hold_is_over():
+            return PaymentStatus.EXPIRED, Reason.HOLD_OVER
+        return PaymentStatus.FAILED, Reason.ATTEMPTS_USED_UP
+
+    def _hold_is_over(self) -> bool:
+        return workflow.now() >= self._state.retry_until
+
+    async def _nudge_within(self, time: timedelta) -> None:
+        self._must_look = False
+        try:
+            await workflow.wait_condition(
+                lambda: self._must_look, timeout=time, timeout_summary="look at the refund again"
+            )
+        except TimeoutError:
+            return
+
+    async def _state_when(self, condition: Callable[[], bool]) -> PaymentState:
+        await workflow.wait_condition(lambda: condition() or self._failure is not None)
+        if self._failure is not None and not condition():
+            raise self._failure
+        return self._state
+
+    async def on_trouble(self, trouble: Trouble, pause: timedelta) -> None:
+        """The gateway does not answer: say so where the customer and the operators look."""
+        workflow.logger.warning(
+            "the gateway does not answer", extra={"trouble": trouble, "again_in": str(pause)}
+        )
+        if self._state.status is PaymentStatus.PROCESSING:
+            await self._record(
+                *rules.noted(self._state, Reason.GATEWAY_UNREACHABLE, workflow.now())
+            )
+
+    async def _at_orders(self, step: OrderStep) -> bool:
+        """One quick try within this workflow task; then an activity that asks until it hears."""
+        ref = OrderRef(
+            order_id=self._payment.order_id,
+            payment_id=self._payment.id,
+            customer_id=self._payment.customer_id,
+            money=self._payment.money,
+        )
+        try:
+            answer = await workflow.execute_local_activity_method(
+                step, ref, **policies.ORDERS_QUICK
+            )
+        except FailureError as error:  # a local activity's own error comes unwrapped
+            if is_cancelled_exception(error):
+                raise
+            answer = await workflow.execute_activity_method(
+                step, ref, **(policies.ORDERS | {"summary": f"order {ref.order_id}"})
+            )
+        return answer.accepted
+
+    async def _record(self, *changes: Change) -> None:
+        """Write the changes down, then tell them: nothing is said that is not in the database."""
+        if changes:
+            await unbroken(self._write(changes))
+
+    async def _write(self, changes: tuple[Change, ...]) -> None:
+        await workflow.execute_local_activity_method(
+            Records.record,
+            Changes(changes=changes),
+            **(policies.DATABASE | {"summary": _statuses(changes)}),
+        )
+        self._state, self._recorded = changes[-1].state, True
+        self._tell()
+
+    def _tell(self) -> None:
+        workflow.set_current_details(details(self._state, self._attempt))
+        closing = self._state.status is PaymentStatus.SUCCEEDED
+        if closing and self._state.fulfillment is Fulfillment.PENDING:
+            return  # the order's answer follows at once
+        if not self._state.is_settled and self._state.reason is not Reason.GATEWAY_UNREACHABLE:
+            return  # the first were given when the run was started; the next are on their way
+        shown = search_attributes(self._state)
+        if shown != self._shown:
+            workflow.upsert_search_attributes(shown)
+            self._shown = shown
+
+    @property
+    def _the_intent(self) -> Intent:
+        if self._intent is None:
+            raise AssertionError("asked for the intent before it was made")
+        return self._intent
+
+    @property
+    def _the_attempt(self) -> Attempt:
+        if self._attempt is None:
+            raise AssertionError("asked for the attempt before it began")
+        return self._attempt
+
+    @property
+    def _close_order(self) -> CloseOrder:
+        return CloseOrder(payment_id=self._payment.id, intent_id=self._the_intent.id)
+
+
+def _statuses(changes: Sequence[Change]) -> str:
+    return ", ".join(change.state.status for change in changes)

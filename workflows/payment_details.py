@@ -1,0 +1,108 @@
+"""What a payment's run tells operators: live details in words, and its search attributes."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+
+with workflow.unsafe.imports_passed_through():
+    from paysaga.domain.payment import (
+        Attempt,
+        Fulfillment,
+        PaymentState,
+        PaymentStatus,
+        Reason,
+    )
+
+from workflows import addresses
+
+# What happens next, for each state in which something does.
+_NEXT: Final = {
+    PaymentStatus.CREATED: "The order is about to be reserved and the intent opened.",
+    PaymentStatus.PROCESSING: "An attempt is at the gateway.",
+    PaymentStatus.REQUIRES_ACTION: (
+        "The customer is to finish 3-D Secure. The run looks at the gateway as soon as a webhook"
+        " or the customer's return nudges it, and when the time is over."
+    ),
+    PaymentStatus.AWAITING_RETRY: (
+        "The customer may try again. If they do not, the intent is canceled when the hold ends."
+    ),
+    PaymentStatus.AUTHORIZED: "The money is held.",
+    PaymentStatus.NEEDS_OPERATOR: (
+        "**A person must look.** Compare the gateway's object with this payment; nothing more"
+        " happens by itself."
+    ),
+    PaymentStatus.SUCCEEDED: "Nothing: the money is there.",
+    PaymentStatus.FAILED: "Nothing: all attempts are used up and the intent is canceled.",
+    PaymentStatus.EXPIRED: "Nothing: the hold is over and the intent is canceled.",
+    PaymentStatus.CANCELED: "Nothing: the intent is canceled.",
+}
+_NEXT_BY_REASON: Final = {
+    Reason.GATEWAY_UNREACHABLE: (
+        "**The gateway does not answer.** It is asked again, at most a minute apart, until the"
+        " hold ends. Nothing is charged twice: the intent and its key stay the same."
+    ),
+    Reason.GATEWAY_PROCESSING: "The gateway has the money's outcome in its hands; it is looked at.",
+    Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
+    Reason.REFUND_FAILED: "**The refund failed.** Pay the customer back by other means.",
+}
+_NEXT_BY_FULFILLMENT: Final = {
+    Fulfillment.PENDING: "The order service is told that the order is paid.",
+    Fulfillment.REFUSED: "The shop refused the order: the money goes back.",
+}
+
+
+def details(state: PaymentState, attempt: Attempt | None) -> str:
+    """The run's current details, in Markdown."""
+    lines = [
+        f"### {state.status}: {state.reason.replace('_', ' ')}",
+        "",
+        f"**Next:** {_next(state)}",
+        "",
+        f"- order `{state.order_id}`, {state.money}, customer `{state.customer_id}`",
+        f"- attempts {state.attempts_used} of {state.attempts_allowed}",
+        f"- hold until {state.retry_until:%Y-%m-%d %H:%M:%S} UTC",
+    ]
+    if attempt is not None:
+        told = f", {attempt.decline_code}" if attempt.decline_code else ""
+        lines.append(f"- attempt {attempt.number}: {attempt.status}{told}")
+    if state.intent_id:
+        charge = f", charge `{state.charge_id}`" if state.charge_id else ""
+        lines.append(f"- gateway: `{state.intent_id}`{charge}")
+    if state.action_until:
+        lines.append(f"- 3-D Secure until {state.action_until:%Y-%m-%d %H:%M:%S} UTC")
+    if state.amount_captured:
+        lines.append(
+            f"- captured {state.amount_captured}, refunded {state.amount_refunded}, to be"
+            f" refunded {state.amount_refund_pending} (minor units)"
+        )
+    return "\n".join(lines)
+
+
+def search_attributes(state: PaymentState) -> Sequence[SearchAttributeUpdate[Any]]:
+    """What has changed since the start; the order, customer and amount do not."""
+    waits_until = {
+        PaymentStatus.REQUIRES_ACTION: state.action_until,
+        PaymentStatus.AWAITING_RETRY: state.retry_until,
+    }.get(state.status)
+    return [
+        addresses.PAYMENT_STATUS.value_set(state.status),
+        addresses.REASON.value_set(state.reason),
+        addresses.GATEWAY_ID.value_set(state.intent_id)
+        if state.intent_id
+        else addresses.GATEWAY_ID.value_unset(),
+        addresses.NEXT_ACTION_AT.value_set(waits_until)
+        if waits_until
+        else addresses.NEXT_ACTION_AT.value_unset(),
+    ]
+
+
+def _next(state: PaymentState) -> str:
+    if state.reason in _NEXT_BY_REASON:
+        return _NEXT_BY_REASON[state.reason]
+    if state.status is PaymentStatus.SUCCEEDED and state.fulfillment in _NEXT_BY_FULFILLMENT:
+        if state.amount_refunded:
+            return "Nothing: the shop refused the order and the customer has the money back."
+        return _NEXT_BY_FULFILLMENT[state.fulfillment]
+    return _NEXT[state.status]

@@ -1,0 +1,59 @@
+"""Timeouts and retries, each with its reason."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
+
+from workflows import addresses
+
+# A row is written in milliseconds or the database is away; then Temporal keeps trying, since
+# without its row a payment must not take another step.
+DATABASE: Final = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=10)
+    ),
+)
+
+# The HTTP call itself ends after 25 s. Four tries (about 7 s of back-off) outlast a passing
+# fault; after that the workflow writes down that the gateway does not answer, and goes on.
+STRIPE: Final = ActivityConfig(
+    task_queue=addresses.GATEWAY,
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=60),
+        maximum_attempts=4,
+    ),
+)
+
+# Between two rounds of tries while the gateway does not answer.
+GATEWAY_PAUSE_MIN: Final = timedelta(seconds=5)
+GATEWAY_PAUSE_MAX: Final = timedelta(minutes=1)
+
+# Stripe forgets an idempotency key after 24 h at the earliest. Well before that a repeat gets a
+# key of its own, after a look that proves that the first had no effect.
+KEY_LIFE: Final = timedelta(hours=20)
+
+# A read may lag behind a call that failed on the gateway's side: absence is believed only later.
+SETTLING: Final = timedelta(seconds=20)
+
+# The gateway has the money's outcome in its hands (a bank debit, say) and tells us by webhook;
+# a lost one is made up for by looking.
+LOOK_MIN: Final = timedelta(seconds=15)
+LOOK_MAX: Final = timedelta(hours=1)
+
+# The order service is near and idempotent: one quick try inside the workflow task costs no
+# further step; only when it does not answer does the call become an activity of its own.
+ORDERS_QUICK: Final = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=4),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+ORDERS: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+    ),
+)
