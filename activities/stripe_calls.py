@@ -298,7 +298,7 @@ def as_intent(intent: stripe.PaymentIntent) -> Intent:
         charge_id=_id(intent.latest_charge),
         action_url=_action_url(intent),
         decline=_decline(intent),
-        method=_method(intent.payment_method),
+        method=_method(intent.payment_method) or _declined_method(intent),
     )
 
 
@@ -335,6 +335,12 @@ def _method(method: str | stripe.PaymentMethod | None) -> MethodFacts | None:
     if card is None:
         return MethodFacts(kind=method.type)
     return MethodFacts(kind=method.type, brand=card.brand, last4=card.last4, funding=card.funding)
+
+
+def _declined_method(intent: stripe.PaymentIntent) -> MethodFacts | None:
+    """A decline takes the method off the intent; the error still shows it."""
+    error = intent.last_payment_error
+    return _method(getattr(error, "payment_method", None)) if error else None
 
 
 def _marks(order: IntentOrder) -> dict[str, str]:

@@ -1,6 +1,11 @@
-"""The simulator on a port of its own, reached over real HTTP by the official SDK."""
+"""The simulator on a port of its own, reached over real HTTP by the official SDK.
+
+With `STRIPE_TEST_KEY` set the same tests reach a real Stripe test account instead: those marked
+`stripe` script no fault and need no simulator.
+"""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,6 +54,30 @@ class Simulated:
         return [entry for entry in await self.journal() if entry["kind"] == "charge.captured"]
 
 
+def has_real_account() -> bool:
+    """Whether the tests are to reach a real Stripe test account."""
+    return bool(os.environ.get("STRIPE_TEST_KEY"))
+
+
+@asynccontextmanager
+async def gateway(directory: Path) -> AsyncIterator[Simulated]:
+    """The simulator, or a real Stripe test account when its key is set."""
+    if not has_real_account():
+        async with running_simulator(directory) as simulated:
+            yield simulated
+        return
+    key = os.environ["STRIPE_TEST_KEY"]
+    assert "_test_" in key, "STRIPE_TEST_KEY must be a test key"
+    http = stripe.HTTPXClient(timeout=httpx.Timeout(25, connect=5))
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1/no-control-api") as control:
+        yield Simulated(
+            "https://hooks.stripe.com",
+            stripe.StripeClient(key, http_client=http, max_network_retries=0),
+            control,
+        )
+    await http.close_async()  # type: ignore[no-untyped-call]
+
+
 @asynccontextmanager
 async def running_simulator(directory: Path, **settings: object) -> AsyncIterator[Simulated]:
     """A simulator whose state lies in `directory`, without any delay."""
@@ -73,6 +102,6 @@ async def running_simulator(directory: Path, **settings: object) -> AsyncIterato
             ),
             control,
         )
-        await http.close_async()
+        await http.close_async()  # type: ignore[no-untyped-call]
     server.should_exit = True
     await serving

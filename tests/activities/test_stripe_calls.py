@@ -22,7 +22,7 @@ from activities.stripe_calls import (
 from paysaga.domain.money import Money
 from paysaga.domain.payment import Intent, IntentStatus
 from tests.fakes import PRICE
-from tests.simulated import Simulated, running_simulator
+from tests.simulated import Simulated, gateway, has_real_account
 
 I = IntentStatus  # noqa: E741 - read beside the statuses' own names
 
@@ -84,7 +84,7 @@ class Desk:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simulated]:
     directory: Path = tmp_path_factory.mktemp("simulator")
-    async with running_simulator(directory) as running:
+    async with gateway(directory) as running:
         yield running
 
 
@@ -105,6 +105,7 @@ async def _charges_of(simulated: Simulated, intent: Intent) -> list[str]:
 
 
 class TestCreate:
+    @pytest.mark.stripe
     async def test_intent_moves_no_money(self, desk: Desk, simulated: Simulated) -> None:
         """The new intent is open, of our amount, and leads back to the payment."""
         intent = await desk.intent()
@@ -118,6 +119,7 @@ class TestCreate:
         assert desk.payment_id == made.metadata["payment_id"]
         assert intent.customer_id == made.customer
 
+    @pytest.mark.stripe
     async def test_repeat_answers_with_the_same_intent(self, desk: Desk) -> None:
         """However often the step runs, the payment has one intent."""
         assert (await desk.intent()).id == (await desk.intent(again=2)).id
@@ -174,6 +176,7 @@ class TestCreate:
 
 
 class TestConfirm:
+    @pytest.mark.stripe
     async def test_good_card_is_charged(self, desk: Desk) -> None:
         """The answer holds the charge, the sum received and what may be shown of the card."""
         paid = await desk.confirm(await desk.intent())
@@ -188,6 +191,7 @@ class TestConfirm:
             paid.method.funding,
         )
 
+    @pytest.mark.stripe
     async def test_decline_is_an_answer(self, desk: Desk) -> None:
         """A declined card is told with its code; nothing is raised."""
         declined = await desk.confirm(
@@ -197,6 +201,8 @@ class TestConfirm:
         assert I.REQUIRES_PAYMENT_METHOD is declined.status
         assert declined.decline is not None
         assert "insufficient_funds" == declined.decline.code
+        assert declined.method is not None
+        assert "9995" == declined.method.last4
 
     async def test_authentication_comes_with_an_address(
         self, desk: Desk, simulated: Simulated
@@ -211,6 +217,7 @@ class TestConfirm:
         assert (intent.action_url or "").startswith(simulated.url)
         assert I.SUCCEEDED is after.status
 
+    @pytest.mark.stripe
     @pytest.mark.parametrize("method", ["pm_nobody_knows_this", "cus_not_a_method"])
     async def test_unknown_method_is_the_customers_to_change(self, desk: Desk, method: str) -> None:
         """A token that the gateway does not know is told like a decline."""
@@ -219,6 +226,7 @@ class TestConfirm:
         assert answer.decline is not None
         assert "payment_method_invalid" == answer.decline.code
 
+    @pytest.mark.stripe
     async def test_second_attempt_reuses_the_intent(self, desk: Desk, simulated: Simulated) -> None:
         """Another card confirms the same intent, which succeeds once."""
         first = await desk.confirm(await desk.intent(), "pm_card_visa_chargeDeclined")
@@ -327,12 +335,14 @@ class TestConfirm:
 
 
 class TestClose:
+    @pytest.mark.stripe
     async def test_open_intent_is_canceled(self, desk: Desk) -> None:
         """What a look shows afterwards is the proof."""
         closed = await desk.close(await desk.intent())
 
         assert I.CANCELED is closed.status
 
+    @pytest.mark.stripe
     async def test_taken_money_stays_taken(self, desk: Desk) -> None:
         """An intent that succeeded is answered as it is."""
         paid = await desk.confirm(await desk.intent())
@@ -341,6 +351,7 @@ class TestClose:
 
         assert (I.SUCCEEDED, PRICE.minor) == (closed.status, closed.received)
 
+    @pytest.mark.stripe
     async def test_second_close_is_as_good(self, desk: Desk) -> None:
         """A canceled intent counts as canceled."""
         intent = await desk.intent()
@@ -380,6 +391,7 @@ class TestRefund:
         refunds = await simulated.client.v1.refunds.list_async({"payment_intent": paid.id})
         assert [PRICE.minor] == [made.amount for made in refunds.data]
 
+    @pytest.mark.stripe
     async def test_refund_can_be_looked_at(self, desk: Desk) -> None:
         """A refund that is pending is read again by its id."""
         paid = await desk.confirm(await desk.intent(), "pm_card_pendingRefund")
@@ -392,6 +404,7 @@ class TestRefund:
 
 
 class TestOurMistakes:
+    @pytest.mark.stripe
     async def test_wrong_key_says_what_to_do(self, desk: Desk, simulated: Simulated) -> None:
         """A refused API key is for operations to mend: the payment waits for it."""
         http = stripe.HTTPXClient()
@@ -399,13 +412,13 @@ class TestOurMistakes:
             stripe.StripeClient(
                 "sk_test_somebody_else",
                 http_client=http,
-                base_addresses={"api": simulated.url},
+                base_addresses={} if has_real_account() else {"api": simulated.url},
             )
         )
 
         with pytest.raises(ApplicationError) as refused:
             await desk.intent()
-        await http.close_async()
+        await http.close_async()  # type: ignore[no-untyped-call]
 
         assert (Trouble.MISCONFIGURED, False) == (refused.value.type, refused.value.non_retryable)
         assert "STRIPE_SECRET_KEY" in refused.value.message

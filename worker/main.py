@@ -1,0 +1,143 @@
+"""Connections, activity instances, and two workers that run until they are told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+import httpx
+import stripe
+import structlog
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+
+from activities.orders import Orders
+from activities.records import Records
+from activities.stripe_calls import StripeCalls
+from paysaga.database.engine import create_engine, sessions
+from paysaga.orders import OrderService
+from paysaga.settings import Settings
+from paysaga.temporal import connect
+from workflows import addresses
+from workflows.payment import PaymentWorkflow
+
+# Below the activity's 30 s, so that a slow answer is ours to judge before Temporal judges us.
+GATEWAY_TIMEOUT: Final = httpx.Timeout(25, connect=5)
+ORDERS_TIMEOUT: Final = httpx.Timeout(8, connect=3)
+
+log: Final = structlog.stdlib.get_logger("worker")
+
+
+def stripe_client(settings: Settings, http: stripe.HTTPXClient) -> stripe.StripeClient:
+    """The official client, at Stripe or at the simulator: only the address differs.
+
+    It repeats nothing by itself: Temporal does, where an operator sees it.
+    """
+    base = settings.stripe_api_base
+    return stripe.StripeClient(
+        settings.stripe_secret_key.get_secret_value(),
+        http_client=http,
+        max_network_retries=0,
+        base_addresses={"api": str(base).rstrip("/")} if base else {},
+    )
+
+
+@asynccontextmanager
+async def open_orders(settings: Settings) -> AsyncIterator[OrderService | None]:
+    """The shop's order service, when one is configured."""
+    if settings.order_service_url is None:
+        yield None
+        return
+    token = settings.order_service_token
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    async with httpx.AsyncClient(
+        base_url=str(settings.order_service_url), timeout=ORDERS_TIMEOUT, headers=headers
+    ) as http:
+        yield OrderService(http)
+
+
+@asynccontextmanager
+async def running_workers(
+    client: Client,
+    settings: Settings,
+    *,
+    workflow_runner: WorkflowRunner | None = None,
+) -> AsyncIterator[None]:
+    """Both workers, with their connections, while the context lasts; leaving it drains them.
+
+    The workflows run outside the sandbox, which costs half of the worker's time; the tests run
+    the same workflows inside it.
+    """
+    drain = timedelta(seconds=settings.worker_drain_seconds)
+    async with AsyncExitStack() as stack:
+        engine = create_engine(settings.database_url)
+        stack.push_async_callback(engine.dispose)
+        http = stripe.HTTPXClient(timeout=GATEWAY_TIMEOUT)
+        stack.push_async_callback(http.close_async)
+        calls = StripeCalls(stripe_client(settings, http))
+        orders = Orders(await stack.enter_async_context(open_orders(settings)))
+        records = Records(sessions(engine))
+        await stack.enter_async_context(
+            Worker(
+                client,
+                task_queue=addresses.GATEWAY,
+                activities=[
+                    calls.create_intent,
+                    calls.confirm_intent,
+                    calls.retrieve_intent,
+                    calls.close_intent,
+                    calls.refund_intent,
+                    calls.retrieve_refund,
+                ],
+                graceful_shutdown_timeout=drain,
+                max_task_queue_activities_per_second=settings.stripe_requests_per_second,
+            )
+        )
+        await stack.enter_async_context(
+            Worker(
+                client,
+                task_queue=addresses.PAYMENTS,
+                workflows=[PaymentWorkflow],
+                activities=[
+                    records.record,
+                    orders.reserve,
+                    orders.still_waits,
+                    orders.confirm,
+                    orders.release,
+                ],
+                workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
+                graceful_shutdown_timeout=drain,
+            )
+        )
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish what is under way and return."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = await _connected(settings, stop)
+    if client is None:
+        return
+    async with running_workers(client, settings):
+        log.info("the worker is ready", temporal=settings.temporal_address)
+        await stop.wait()
+        log.info("draining", seconds=settings.worker_drain_seconds)
+    log.info("drained")
+
+
+async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """Keep trying while Temporal is away: a worker that starts first must not fail."""
+    while not stop.is_set():
+        try:
+            return await connect(settings)
+        except RuntimeError as error:
+            log.warning("Temporal does not answer; trying again in a second", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), timeout=1)
+    return None
