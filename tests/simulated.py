@@ -81,7 +81,9 @@ async def gateway(directory: Path) -> AsyncIterator[Simulated]:
 @asynccontextmanager
 async def running_simulator(directory: Path, **settings: object) -> AsyncIterator[Simulated]:
     """A simulator whose state lies in `directory`, without any delay."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # A socket that names TCP, so that asyncio turns Nagle's delay off.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     options: dict[str, Any] = {
         "simulator_state": directory / "simulator.db",

@@ -1,0 +1,34 @@
+"""Steps that happen on their own after a while, such as a pending refund that succeeds."""
+
+from paysaga.simulator import settlement
+from paysaga.simulator.simulator import Simulator
+from paysaga.simulator.storage import Storage
+
+
+def fire_due(simulator: Simulator) -> int:
+    """Take every step whose time has come; answer with how many there were."""
+    storage = simulator.storage
+    rows = storage.rows(
+        "SELECT id, step, object FROM timers WHERE due_at <= ? ORDER BY id", (simulator.time(),)
+    )
+    for row in rows:
+        with storage.transaction():
+            settlement.STEPS[row["step"]](simulator.call(target=row["object"]))
+            storage.execute("DELETE FROM timers WHERE id = ?", (row["id"],))
+    return len(rows)
+
+
+def next_due_at(storage: Storage) -> float | None:
+    """Tell when the next step is due."""
+    value = storage.execute("SELECT min(due_at) FROM timers").fetchone()[0]
+    return None if value is None else float(value)
+
+
+def hasten(storage: Storage, now: float) -> None:
+    """Make every waiting step due now."""
+    storage.execute("UPDATE timers SET due_at = ?", (now,))
+
+
+def waiting(storage: Storage) -> int:
+    """Count the steps still to come."""
+    return int(storage.execute("SELECT count(*) FROM timers").fetchone()[0])
