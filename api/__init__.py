@@ -1,0 +1,1 @@
+"""The process that takes HTTP in and hands work to Temporal."""

@@ -1,0 +1,65 @@
+"""`python -m api`: serve the HTTP API until told to stop."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import Final, NoReturn
+
+import uvicorn
+
+from api.app import create_app
+from paysaga.logs import configure_logs
+from paysaga.settings import Settings, WrongSettings, load_settings
+from paysaga.temporal import exit_cleanly
+
+_DRAIN_SECONDS: Final = 15
+_BACKLOG: Final = 2048
+
+
+def main() -> int:
+    """Exit code 0 after a stop, 2 when the settings or the port cannot be used."""
+    exit_cleanly()
+    try:
+        settings = load_settings()
+        listening = _listen(settings)
+    except WrongSettings as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    configure_logs(settings.log_level, "api")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            loop="uvloop",
+            log_config=None,
+            access_log=False,  # a path is not logged: somebody may have put a card number there
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops at a signal and then hands it on: by default that would be a crash.
+        signal.signal(number, _end)
+    with listening:
+        server.run(sockets=[listening])
+    return 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.api_host, settings.api_port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise WrongSettings(
+            f"API_PORT: {host}:{port} cannot be listened on ({error.strerror}):"
+            " stop what uses it, or set another API_HOST or API_PORT"
+        ) from error
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""How a payment is told: to whom what, and with which status code."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import Response
+
+from api.errors import (
+    Declined,
+    GatewayRefused,
+    OrderRefused,
+    PaymentCanceled,
+    PaymentExpired,
+    Refusal,
+)
+from api.identity import Caller
+from api.views import Links, MethodView, PaymentView, status_facts
+from paysaga.domain.declines import decline_for
+from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
+from paysaga.settings import Settings
+from paysaga.tokens import Role
+
+API: Final = "/api/v1"
+REPLAYED: Final = "Idempotent-Replayed"
+
+_CANCELED: Final[dict[Reason, type[Refusal]]] = {
+    Reason.ORDER_REFUSED: OrderRefused,
+    Reason.GATEWAY_REFUSED: GatewayRefused,
+}
+
+
+def address(settings: Settings, payment_id: str) -> str:
+    """Where the payment is found from outside."""
+    return f"{str(settings.public_base_url).rstrip('/')}{API}/payments/{payment_id}"
+
+
+def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> PaymentView:
+    """The payment as this caller may see it."""
+    here = address(settings, state.id)
+    inside = caller.is_staff or caller.role is Role.SERVICE
+    ui = str(settings.temporal_ui_url).rstrip("/")
+    run = f"{ui}/namespaces/{settings.temporal_namespace}/workflows/{state.id}"
+    return PaymentView.model_validate(
+        status_facts(state)
+        | {
+            "customer_id": state.customer_id,
+            "amount": state.money.minor,
+            "currency": state.money.currency,
+            "attempts_used": state.attempts_used,
+            "payment_method": MethodView.of(state.method),
+            "fulfillment": state.fulfillment,
+            "amount_captured": state.amount_captured,
+            "amount_refunded": state.amount_refunded,
+            "amount_refund_pending": state.amount_refund_pending,
+            "description": state.description,
+            "metadata": state.metadata,
+            "gateway_payment_intent_id": state.intent_id if inside else None,
+            "links": Links(
+                self=here, history=f"{here}/history", run=run if caller.is_staff else None
+            ),
+            "created_at": state.created_at,
+        }
+    )
+
+
+def replayed(view: PaymentView, response: Response) -> PaymentView:
+    """The answer to a repeated request: the payment as it stands now."""
+    response.status_code = HTTPStatus.OK
+    response.headers[REPLAYED] = "true"
+    return view
+
+
+def outcome(
+    view: PaymentView, state: PaymentState, response: Response, done: HTTPStatus
+) -> PaymentView:
+    """The answer to an attempt: `done` when its outcome is known, 202 while it is not.
+
+    Raises:
+        Refusal: The attempt came to nothing; the answer holds the payment.
+    """
+    match state.status:
+        case PaymentStatus.AWAITING_RETRY | PaymentStatus.FAILED:
+            raise Declined(_why(state), payment=view)
+        case PaymentStatus.CANCELED:
+            raise _CANCELED.get(state.reason, PaymentCanceled)(view.message, payment=view)
+        case PaymentStatus.EXPIRED:
+            raise PaymentExpired(view.message, payment=view)
+    known = state.is_settled and state.status is not PaymentStatus.NEEDS_OPERATOR
+    response.status_code = done if known else HTTPStatus.ACCEPTED
+    response.headers["Location"] = view.links.self
+    return view
+
+
+def _why(state: PaymentState) -> str:
+    if state.decline is None:
+        return decline_for("payment_method_invalid").message
+    return state.decline.message

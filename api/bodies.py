@@ -1,0 +1,115 @@
+"""What callers send: every field limited, nothing unknown taken."""
+
+import json
+from typing import Annotated, Final, Literal
+
+from fastapi import Header, Query
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from api.identity import CUSTOMER_ID_PATTERN
+from paysaga.domain import ids
+from paysaga.domain.money import Currency
+
+ORDER_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$"
+PAYMENT_ID_PATTERN: Final = r"^pay_[a-z2-7]{26}$"
+
+_LONGEST_LINK: Final = 2048
+_LONGEST_DESCRIPTION: Final = 500
+_MOST_METADATA: Final = 50
+# No control character: none belongs in a text, and PostgreSQL refuses one of them.
+_PLAIN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+
+
+def _web_address(text: str) -> str:
+    """Read it as a browser would, and keep it in that spelling."""
+    try:
+        url = _URL.validate_python(text)
+    except ValidationError:
+        raise ValueError("an http(s) address is needed") from None
+    if url.username is not None or url.password is not None:
+        raise ValueError("an address with credentials is not taken")
+    if len(str(url)) > _LONGEST_LINK:
+        raise ValueError(f"the address is longer than {_LONGEST_LINK} characters")
+    return str(url)
+
+
+_URL: Final = TypeAdapter(AnyHttpUrl)
+
+OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID_PATTERN), Field(examples=["order-17"])]
+CustomerId = Annotated[
+    str, StringConstraints(pattern=CUSTOMER_ID_PATTERN), Field(examples=["cst_1042"])
+]
+MethodId = Annotated[
+    str,
+    StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,100}$"),
+    Field(description="A token of the gateway; never a number", examples=["pm_card_visa"]),
+]
+WebAddress = Annotated[
+    str,
+    StringConstraints(max_length=_LONGEST_LINK, pattern=_PLAIN),
+    AfterValidator(_web_address),
+    Field(examples=["https://shop.example/thanks"], json_schema_extra={"format": "uri"}),
+]
+Description = Annotated[str, StringConstraints(max_length=_LONGEST_DESCRIPTION, pattern=_PLAIN)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=_PLAIN)],
+        Annotated[str, StringConstraints(max_length=500, pattern=_PLAIN)],
+    ],
+    Field(max_length=_MOST_METADATA),
+]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="New for each new request; the same for its repeats",
+    ),
+]
+Cursor = Annotated[
+    str | None,
+    Query(pattern=r"^[A-Za-z0-9_=-]{1,200}$", description="`next_after` of the page before"),
+]
+
+
+class Body(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def fingerprint(self, *about: str) -> str:
+        """The same for the same request, whatever its spelling; defaults do not count."""
+        told = self.model_dump(mode="json", exclude_defaults=True)
+        return ids.fingerprint(*about, json.dumps(told, sort_keys=True, separators=(",", ":")))
+
+
+class PaymentOrder(Body):
+    """Pay this order. Amounts are whole minor units: 1250 is 12.50 EUR, or 1250 JPY."""
+
+    order_id: OrderId
+    amount: Annotated[StrictInt, Field(ge=1, le=999_999_999_999, examples=[1250])] | None = None
+    currency: Currency | None = None
+    customer_id: CustomerId | None = None
+    payment_method_id: MethodId
+    capture_method: Literal["automatic"] = "automatic"
+    description: Description | None = None
+    return_url: WebAddress
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class RetryOrder(Body):
+    """Try again, with the method of the last attempt if none is given."""
+
+    payment_method_id: MethodId | None = None

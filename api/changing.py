@@ -1,0 +1,144 @@
+"""What a caller may ask of a payment that is under way: try again, give up, look."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import Response
+
+from api.answers import outcome, payment_view, replayed
+from api.bodies import Body, RetryOrder
+from api.connections import Connections
+from api.errors import AlreadySucceeded, KeyReused, NotCancelable, NotRetryable, Refusal
+from api.identity import Caller
+from api.runs import NoAnswerYet, NotTaken, RunOver
+from api.views import PaymentView
+from paysaga.domain import ids
+from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, RequestMark
+from workflows.payment import CancelRequest, RetryRequest
+
+_WAITING: Final = frozenset(
+    {
+        PaymentStatus.REQUIRES_ACTION,
+        PaymentStatus.AWAITING_RETRY,
+        PaymentStatus.AUTHORIZED,
+        PaymentStatus.NEEDS_OPERATOR,
+    }
+)
+
+
+def waits(state: PaymentState) -> bool:
+    """Whether news from the gateway would tell the payment's run something.
+
+    A payment whose own call is under way learns from that call, and a final one needs nothing.
+    """
+    if state.status is PaymentStatus.PROCESSING:
+        return state.reason is Reason.GATEWAY_PROCESSING
+    return state.status in _WAITING or state.amount_refund_pending > 0
+
+
+class Changing:
+    """One caller's requests about one payment."""
+
+    def __init__(
+        self, here: Connections, caller: Caller, state: PaymentState, response: Response
+    ) -> None:
+        self._here = here
+        self._caller = caller
+        self._state = state
+        self._response = response
+
+    async def retry(self, order: RetryOrder, key: str) -> PaymentView:
+        """Another attempt."""
+        mark = self._mark("retry", order, key)
+        if await self._is_known(mark):
+            return replayed(self._view(self._state), self._response)
+        if not _takes_an_attempt(self._state):
+            raise self._refusal(NotRetryable, self._state)
+        request = RetryRequest(
+            method=order.payment_method_id or await self._last_method(),
+            actor=self._caller.actor,
+            request=mark,
+        )
+        try:
+            state = await self._here.runs.retry(self._state.id, request)
+        except (NotTaken, RunOver) as error:
+            raise self._refusal(NotRetryable, await self._now()) from error
+        except NoAnswerYet:
+            return self._later(await self._now())
+        return outcome(self._view(state), state, self._response, HTTPStatus.OK)
+
+    async def cancel(self, key: str) -> PaymentView:
+        """Give up. The answer is what the payment is then; money that moved stays moved."""
+        mark = self._mark("cancel", None, key)
+        if await self._is_known(mark):
+            return replayed(self._view(self._state), self._response)
+        if self._state.is_over:
+            return self._canceled(self._state)
+        request = CancelRequest(actor=self._caller.actor, request=mark)
+        try:
+            state = await self._here.runs.cancel(self._state.id, request)
+        except (NotTaken, RunOver):
+            state = await self._now()
+        except NoAnswerYet:
+            return self._later(await self._now())
+        return self._canceled(state)
+
+    async def refresh(self) -> PaymentView:
+        """Look at the gateway now, if that could tell anything."""
+        if self._state.is_final or not waits(self._state):
+            return self._view(self._state)
+        try:
+            return self._view(await self._here.runs.refresh(self._state.id))
+        except (NotTaken, RunOver, NoAnswerYet):
+            return self._view(await self._now())
+
+    def _mark(self, step: str, body: Body | None, key: str) -> RequestMark:
+        """The key is part of the fingerprint, which is also the Update's id."""
+        about = (step, self._state.id, key)
+        return RequestMark(
+            key=ids.fingerprint(key),
+            fingerprint=body.fingerprint(*about) if body else ids.fingerprint(*about),
+        )
+
+    async def _is_known(self, mark: RequestMark) -> bool:
+        known = await self._here.reads.request(self._state.id, mark.key)
+        if known is not None and known.fingerprint != mark.fingerprint:
+            raise KeyReused
+        return known is not None
+
+    async def _last_method(self) -> str:
+        attempts = await self._here.reads.attempts(self._state.id)
+        return attempts[-1].method
+
+    async def _now(self) -> PaymentState:
+        return await self._here.reads.payment(self._state.id) or self._state
+
+    def _canceled(self, state: PaymentState) -> PaymentView:
+        match state.status:
+            case PaymentStatus.SUCCEEDED:
+                raise self._refusal(AlreadySucceeded, state)
+            case PaymentStatus.CANCELED | PaymentStatus.FAILED | PaymentStatus.EXPIRED:
+                return self._view(state)
+            case PaymentStatus.NEEDS_OPERATOR:
+                raise self._refusal(NotCancelable, state)
+        return self._later(state)
+
+    def _later(self, state: PaymentState) -> PaymentView:
+        self._response.status_code = HTTPStatus.ACCEPTED
+        self._response.headers["Location"] = self._view(state).links.self
+        return self._view(state)
+
+    def _refusal(self, kind: type[Refusal], state: PaymentState) -> Refusal:
+        return kind(payment=self._view(state))
+
+    def _view(self, state: PaymentState) -> PaymentView:
+        return payment_view(self._here.settings, self._caller, state)
+
+
+def _takes_an_attempt(state: PaymentState) -> bool:
+    return (
+        state.status is PaymentStatus.AWAITING_RETRY
+        and state.attempts_left > 0
+        and datetime.now(UTC) < state.retry_until
+    )

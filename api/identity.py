@@ -1,0 +1,163 @@
+"""Who asks: a bearer token, checked in every part, and what its role may see."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final
+
+import jwt
+import structlog
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from jwt import PyJWK, PyJWKClient
+from jwt.exceptions import InvalidTokenError, PyJWKClientError, PyJWTError
+
+from api.errors import BadToken, Forbidden, NotSignedIn, TokensUnchecked
+from paysaga.domain.message import Message
+from paysaga.settings import Settings
+from paysaga.tokens import Role
+
+STAFF: Final = frozenset({Role.SUPPORT, Role.FINANCE, Role.ADMIN})
+CUSTOMER_ID_PATTERN: Final = r"^cst_[A-Za-z0-9_-]{1,60}$"
+
+_TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_LEEWAY_SECONDS: Final = 10
+_KEYS_TIMEOUT_SECONDS: Final = 3
+_SUBJECT: Final = re.compile(r"[\x21-\x7e]{1,100}")
+
+log: Final = structlog.stdlib.get_logger("api")
+
+
+class Caller(Message):
+    """The one who asks. With the role customer, the subject is the customer's id."""
+
+    subject: str
+    role: Role
+
+    @property
+    def actor(self) -> str:
+        """How the history names them."""
+        return f"{self.role}:{self.subject}"
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether they work for the shop."""
+        return self.role in STAFF
+
+    @property
+    def only_customer(self) -> str | None:
+        """The one customer whose things they may see; `None` means everybody's."""
+        return self.subject if self.role is Role.CUSTOMER else None
+
+    def may_see(self, customer_id: str) -> bool:
+        """Whether this customer's things are theirs to see."""
+        return self.only_customer in {None, customer_id}
+
+
+class Keys:
+    """The auth service's public keys, fetched off the event loop, once for all who wait."""
+
+    def __init__(self, url: str) -> None:
+        self._client = PyJWKClient(url, timeout=_KEYS_TIMEOUT_SECONDS)
+        self._fetching = asyncio.Lock()
+
+    async def key(self, kid: str) -> PyJWK | None:
+        """The key of this name; `None` if the auth service has none.
+
+        Raises:
+            TokensUnchecked: The auth service does not answer, or not with keys.
+        """
+        if known := self._known(kid):
+            return known
+        async with self._fetching:
+            try:
+                return self._known(kid) or await asyncio.to_thread(
+                    self._client.get_signing_key, kid
+                )
+            except (PyJWTError, ValueError, OSError) as error:
+                if self._has_keys() and type(error) is PyJWKClientError:
+                    return None  # it answered, and has no such key
+                log.warning("the auth service's keys cannot be had", error=type(error).__name__)
+                raise TokensUnchecked from error
+
+    def _known(self, kid: str) -> PyJWK | None:
+        if not self._has_keys():
+            return None
+        keys = self._client.get_jwk_set().keys
+        return self._client.match_kid(
+            [key for key in keys if key.public_key_use in {None, "sig"}], kid
+        )
+
+    def _has_keys(self) -> bool:
+        cache = self._client.jwk_set_cache
+        return cache is not None and cache.get() is not None
+
+
+class TokenCheck:
+    """Reads callers from tokens. Everything that is not exactly as agreed is refused."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = Keys(str(settings.jwt_jwks_url)) if settings.jwt_jwks_url else None
+
+    async def caller(self, token: str) -> Caller:
+        """The one whom the token names."""
+        try:
+            claims = jwt.decode(
+                token,
+                await self._key(jwt.get_unverified_header(token)),
+                algorithms=list(self._settings.jwt_algorithms),
+                issuer=self._settings.jwt_issuer,
+                audience=self._settings.jwt_audience,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud", "sub", "role"]},
+            )
+        except (InvalidTokenError, ValueError) as error:
+            raise BadToken from error
+        return _caller(claims)
+
+    async def _key(self, header: Mapping[str, Any]) -> str | PyJWK:
+        kind, kid = header.get("typ"), header.get("kid")
+        if kind is not None and (not isinstance(kind, str) or kind.lower() not in _TYPES):
+            raise BadToken
+        if self._keys is None:
+            if kid is not None or self._settings.jwt_secret is None:
+                raise BadToken  # a shared secret has no name: whose key it means is not known
+            return self._settings.jwt_secret.get_secret_value()
+        key = await self._keys.key(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise BadToken
+        return key
+
+
+def _caller(claims: Mapping[str, Any]) -> Caller:
+    subject, role = claims["sub"], claims["role"]
+    if not isinstance(role, str) or role not in set(Role) or not _SUBJECT.fullmatch(subject):
+        raise BadToken
+    if role == Role.CUSTOMER and not re.fullmatch(CUSTOMER_ID_PATTERN, subject):
+        raise BadToken
+    return Caller(subject=subject, role=Role(role))
+
+
+_bearer: Final = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A JWT")
+
+
+async def caller(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    """The caller of this request."""
+    if given is None:
+        raise NotSignedIn
+    check: TokenCheck = request.app.state.connections.tokens
+    return await check.caller(given.credentials)
+
+
+def allowed(*roles: Role) -> Callable[[Caller], Awaitable[Caller]]:
+    """A dependency: the caller, if their role is one of these."""
+
+    async def one_of(who: Annotated[Caller, Depends(caller)]) -> Caller:
+        if who.role not in roles:
+            raise Forbidden
+        return who
+
+    return one_of

@@ -1,0 +1,44 @@
+"""The same payments by the shop's own order id: the open or succeeded one, else the newest."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Response
+
+from api.answers import payment_view
+from api.bodies import IdempotencyKey, RetryOrder
+from api.changing import Changing
+from api.connections import Here
+from api.documents import SEEN, changed, problems
+from api.views import PaymentView, StatusView
+from api.visible import VisibleOrderPayment, Who
+
+router: Final = APIRouter(prefix="/orders/{order_id}/payment", tags=["orders"])
+
+
+@router.get("", operation_id="get_order_payment", responses=SEEN)
+async def get_order_payment(here: Here, who: Who, payment: VisibleOrderPayment) -> PaymentView:
+    """The order's payment as it stands."""
+    return payment_view(here.settings, who, payment)
+
+
+@router.get("/status", operation_id="get_order_payment_status", responses=SEEN)
+async def get_order_payment_status(payment: VisibleOrderPayment) -> StatusView:
+    """Where the order's payment stands."""
+    return StatusView.of(payment)
+
+
+@router.post(
+    "/retry",
+    operation_id="retry_order_payment",
+    responses=changed(PaymentView) | problems(402, 404),
+)
+async def retry_order_payment(
+    response: Response,
+    here: Here,
+    who: Who,
+    payment: VisibleOrderPayment,
+    key: IdempotencyKey,
+    order: Annotated[RetryOrder, Body(default_factory=RetryOrder)],
+) -> PaymentView:
+    """Another attempt for the order's payment."""
+    return await Changing(here, who, payment, response).retry(order, key)

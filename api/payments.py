@@ -1,0 +1,174 @@
+"""Payments over HTTP. The Idempotency-Key names the payment, so a repeat rejoins it."""
+
+import contextlib
+import re
+from http import HTTPStatus
+from typing import Annotated, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.answers import outcome, payment_view, replayed
+from api.bodies import (
+    ORDER_ID_PATTERN,
+    PAYMENT_ID_PATTERN,
+    Cursor,
+    IdempotencyKey,
+    PaymentOrder,
+    RetryOrder,
+)
+from api.changing import Changing
+from api.connections import Here
+from api.documents import READ, SEEN, changed, problems
+from api.errors import Missing, TemporalUnavailable
+from api.identity import CUSTOMER_ID_PATTERN, Caller, allowed
+from api.runs import RunOver
+from api.starting import Start
+from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
+from api.visible import PaymentId, VisiblePayment, Who
+from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.tokens import Role
+
+router: Final = APIRouter(prefix="/payments", tags=["payments"])
+
+Starter = Annotated[Caller, Depends(allowed(Role.CUSTOMER, Role.SERVICE))]
+
+
+@router.post(
+    "",
+    operation_id="start_payment",
+    status_code=HTTPStatus.CREATED,
+    responses=changed(PaymentView) | problems(402, 404),
+)
+async def start_payment(
+    request: Request,
+    response: Response,
+    here: Here,
+    who: Starter,
+    key: IdempotencyKey,
+    order: PaymentOrder,
+) -> PaymentView:
+    """Pay an order, and answer with the first outcome, or with 202 while there is none."""
+    start = Start(here, who, order, key, request.state.correlation_id)
+    if known := await start.known():
+        return replayed(payment_view(here.settings, who, known), response)
+    state = await start.carry_out()
+    view = payment_view(here.settings, who, state)
+    return outcome(view, state, response, HTTPStatus.CREATED)
+
+
+@router.get("", operation_id="list_payments", responses=READ)
+async def list_payments(
+    here: Here,
+    who: Who,
+    status: PaymentStatus | None = None,
+    order_id: Annotated[str | None, Query(pattern=ORDER_ID_PATTERN)] = None,
+    customer_id: Annotated[str | None, Query(pattern=CUSTOMER_ID_PATTERN)] = None,
+    after: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> PaymentPage:
+    """The caller's payments (everybody's for the shop), newest first."""
+    page = await here.reads.payments(
+        customer_id=who.only_customer or customer_id,
+        status=status,
+        order_id=order_id,
+        after=after,
+        limit=limit,
+    )
+    items = [payment_view(here.settings, who, state) for state in page.payments]
+    return PaymentPage(items=items, next_after=page.next)
+
+
+@router.get("/{payment_id}", operation_id="get_payment", responses=SEEN)
+async def get_payment(here: Here, who: Who, payment: VisiblePayment) -> PaymentView:
+    """The payment as it stands."""
+    return payment_view(here.settings, who, payment)
+
+
+@router.get("/{payment_id}/status", operation_id="get_payment_status", responses=SEEN)
+async def get_payment_status(payment: VisiblePayment) -> StatusView:
+    """Where the payment stands: what a page that waits needs."""
+    return StatusView.of(payment)
+
+
+@router.get("/{payment_id}/history", operation_id="get_payment_history", responses=SEEN)
+async def get_payment_history(here: Here, who: Who, payment: VisiblePayment) -> HistoryView:
+    """Every change of the payment, and its attempts. Customers see roles, the shop sees names."""
+    entries = await here.reads.history(payment.id)
+    attempts = await here.reads.attempts(payment.id)
+    shown = [HistoryEntry.model_validate(entry, from_attributes=True) for entry in entries]
+    if who.only_customer:
+        shown = [
+            entry.model_copy(update={"actor": entry.actor.partition(":")[0]}) for entry in shown
+        ]
+    return HistoryView(payment_id=payment.id, entries=shown, attempts=AttemptView.all_of(attempts))
+
+
+@router.post(
+    "/{payment_id}/retry",
+    operation_id="retry_payment",
+    responses=changed(PaymentView) | problems(402, 404),
+)
+async def retry_payment(
+    response: Response,
+    here: Here,
+    who: Who,
+    payment: VisiblePayment,
+    key: IdempotencyKey,
+    order: Annotated[RetryOrder, Body(default_factory=RetryOrder)],
+) -> PaymentView:
+    """Another attempt, with the same or another payment method."""
+    return await Changing(here, who, payment, response).retry(order, key)
+
+
+@router.post(
+    "/{payment_id}/cancel",
+    operation_id="cancel_payment",
+    responses=changed(PaymentView) | problems(404),
+)
+async def cancel_payment(
+    response: Response, here: Here, who: Who, payment: VisiblePayment, key: IdempotencyKey
+) -> PaymentView:
+    """Give the payment up; 202 while it is not known whether the money has moved."""
+    return await Changing(here, who, payment, response).cancel(key)
+
+
+@router.post("/{payment_id}/refresh", operation_id="refresh_payment", responses=SEEN)
+async def refresh_payment(
+    response: Response, here: Here, who: Who, payment: VisiblePayment
+) -> PaymentView:
+    """Look at the gateway now. The shop calls it when the customer comes back from 3DS."""
+    return await Changing(here, who, payment, response).refresh()
+
+
+@router.get(
+    "/{payment_id}/return",
+    operation_id="return_from_gateway",
+    status_code=HTTPStatus.SEE_OTHER,
+    response_class=RedirectResponse,
+    responses=problems(404, 503),
+)
+async def return_from_gateway(here: Here, payment_id: PaymentId) -> RedirectResponse:
+    """The gateway sends the customer's browser here; it goes on to the shop, with our id only."""
+    if not re.fullmatch(PAYMENT_ID_PATTERN, payment_id):
+        raise Missing
+    payment = await here.reads.payment(payment_id)
+    if payment is None:
+        raise Missing
+    if payment.status is PaymentStatus.REQUIRES_ACTION:
+        # The customer goes on in any case; the webhook or the deadline makes the run look, too.
+        with contextlib.suppress(RunOver, TemporalUnavailable):
+            await here.runs.nudge(payment.id)
+    answer = RedirectResponse(_shop_address(payment), HTTPStatus.SEE_OTHER)
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+def _shop_address(payment: PaymentState) -> str:
+    url = urlsplit(payment.return_url)
+    told = [part for part in url.query.split("&") if part and not _OURS.match(part)]
+    return urlunsplit(url._replace(query="&".join([*told, f"payment_id={payment.id}"])))
+
+
+_OURS: Final = re.compile(r"payment_id(=|$)")

@@ -1,0 +1,231 @@
+"""The payments' runs in Temporal, as far as a request needs them. Errors are told in our words."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, timedelta
+from typing import Final
+
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.errors import TemporalUnavailable
+from api.middleware import timed
+from paysaga.domain import payment as rules
+from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
+from workflows import addresses
+from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+
+# A look at a run is answered from the server's memory; longer than this it is not there.
+LOOK: Final = timedelta(seconds=2)
+
+Run = WorkflowHandle[PaymentWorkflow, PaymentState]
+
+
+class NoAnswerYet(Exception):
+    """The run goes on, but its outcome was not known in time."""
+
+
+class RunOver(Exception):
+    """The run is not there (any more) or has ended without an answer: the row tells."""
+
+
+class StartedBefore(RunOver):
+    """The run has ended, and it was started by another request."""
+
+
+class NotTaken(Exception):
+    """The run does not take this request as the payment stands."""
+
+
+class OrderTaken(Exception):
+    """Another payment holds the order."""
+
+    def __init__(self, payment_id: str | None) -> None:
+        super().__init__(payment_id)
+        self.payment_id = payment_id
+
+
+class Runs:
+    """The runs of all payments. A payment's run has its id."""
+
+    def __init__(self, client: Client, wait: timedelta) -> None:
+        self._client = client
+        self._wait = wait
+
+    async def start(self, payment: Payment) -> PaymentState:
+        """Start the payment, or rejoin it, and answer with its first outcome: one round trip."""
+        operation = WithStartWorkflowOperation(
+            PaymentWorkflow.run,
+            payment,
+            id=payment.id,
+            task_queue=addresses.PAYMENTS,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=_found_by(payment),
+            static_summary=f"{payment.order_id} · {payment.money}",
+            static_details=f"customer `{payment.customer_id}`, started by `{payment.actor}`",
+            memo={"correlation_id": payment.correlation_id},
+        )
+        consumed = asyncio.create_task(_consume(operation))
+        try:
+            async with _translated(self._wait):
+                return await self._client.execute_update_with_start_workflow(
+                    PaymentWorkflow.first_outcome,
+                    id=payment.request.fingerprint,
+                    start_workflow_operation=operation,
+                    rpc_timeout=self._wait,
+                )
+        finally:
+            consumed.cancel()
+
+    async def retry(self, payment_id: str, request: RetryRequest) -> PaymentState:
+        """Make another attempt and answer with its outcome."""
+        return await self._update(
+            lambda: self._run(payment_id).execute_update(
+                PaymentWorkflow.retry,
+                request,
+                id=request.request.fingerprint,
+                rpc_timeout=self._wait,
+            )
+        )
+
+    async def cancel(self, payment_id: str, request: CancelRequest) -> PaymentState:
+        """Give the payment up and answer with what it is then."""
+        return await self._update(
+            lambda: self._run(payment_id).execute_update(
+                PaymentWorkflow.cancel,
+                request,
+                id=request.request.fingerprint,
+                rpc_timeout=self._wait,
+            )
+        )
+
+    async def refresh(self, payment_id: str) -> PaymentState:
+        """Look at the gateway now."""
+        return await self._update(
+            lambda: self._run(payment_id).execute_update(
+                PaymentWorkflow.refresh, rpc_timeout=self._wait
+            )
+        )
+
+    async def nudge(self, payment_id: str) -> None:
+        """Tell the run that something has happened at the gateway."""
+        try:
+            async with _translated(LOOK):
+                await self._run(payment_id).signal(PaymentWorkflow.nudged, rpc_timeout=LOOK)
+        except NoAnswerYet as error:
+            raise TemporalUnavailable from error
+
+    async def opened(self, payment_id: str) -> PaymentState | None:
+        """A payment whose run is there, though its row is not yet: as it was handed over."""
+        run = self._run(payment_id)
+        try:
+            async with _translated(LOOK):
+                if (await run.describe(rpc_timeout=LOOK)).status is not _RUNNING:
+                    return None
+                async for event in run.fetch_history_events(page_size=1, rpc_timeout=LOOK):
+                    told = event.workflow_execution_started_event_attributes.input.payloads
+                    [payment] = await self._client.data_converter.decode(told, [Payment])
+                    return rules.opened(payment, event.event_time.ToDatetime(UTC)).state
+        except RunOver:
+            return None
+        except NoAnswerYet as error:
+            raise TemporalUnavailable from error
+        return None
+
+    async def is_healthy(self) -> bool:
+        """Whether Temporal answers."""
+        return await self._client.service_client.check_health(timeout=LOOK)
+
+    async def _update(self, update: Callable[[], Awaitable[PaymentState]]) -> PaymentState:
+        async with _translated(self._wait):
+            return await update()
+
+    def _run(self, payment_id: str) -> Run:
+        return self._client.get_workflow_handle_for(PaymentWorkflow.run, payment_id)
+
+
+_RUNNING: Final = WorkflowExecutionStatus.RUNNING
+# The SDK bounds one call, not the polling that may follow, nor its own repeats.
+_GRACE: Final = timedelta(milliseconds=500)
+_NO_ANSWER: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+_OURS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
+
+
+@asynccontextmanager
+async def _translated(wait: timedelta) -> AsyncIterator[None]:
+    """Bound the time, count it, and tell Temporal's errors in our words."""
+    try:
+        with timed("temporal"):
+            async with asyncio.timeout((wait + _GRACE).total_seconds()):
+                yield
+    except (RPCTimeoutOrCancelledError, TimeoutError) as error:
+        raise NoAnswerYet from error
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from error
+    except WorkflowAlreadyStartedError as error:
+        raise StartedBefore from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise RunOver from error
+        if error.status in _NO_ANSWER:
+            raise NoAnswerYet from error
+        if error.status in _OURS:
+            raise
+        raise TemporalUnavailable from error
+    except RuntimeError as error:
+        # A client that connects at its first call fails with this while the server is away.
+        if "client connect" not in str(error):
+            raise
+        raise TemporalUnavailable from error
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Exception:
+    """What an update failed with: a refusal that we know, or the end of its run."""
+    cause: BaseException | None = error.cause
+    while cause is not None:
+        if isinstance(cause, ApplicationError):
+            if cause.type == "NotNow":
+                return NotTaken()
+            if cause.type == "OrderTaken":
+                holder = next(iter(cause.details), None)
+                return OrderTaken(holder if isinstance(holder, str) else None)
+        cause = cause.__cause__
+    return RunOver()
+
+
+def _found_by(payment: Payment) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(addresses.PAYMENT_STATUS, PaymentStatus.PROCESSING.value),
+            SearchAttributePair(addresses.REASON, Reason.STARTED.value),
+            SearchAttributePair(addresses.ORDER_ID, payment.order_id),
+            SearchAttributePair(addresses.CUSTOMER_ID, payment.customer_id),
+            SearchAttributePair(addresses.CURRENCY, payment.money.currency),
+            SearchAttributePair(addresses.AMOUNT, payment.money.minor),
+        ]
+    )
+
+
+async def _consume(
+    operation: WithStartWorkflowOperation[PaymentWorkflow, PaymentState],
+) -> None:
+    """The operation's own future repeats the call's error, and complains if nobody asks."""
+    with contextlib.suppress(Exception):
+        await operation.workflow_handle()

@@ -1,0 +1,193 @@
+"""What the API says of a payment. Nothing in here was not meant for the one who asks."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from paysaga.domain.payment import (
+    Attempt,
+    AttemptStatus,
+    Fulfillment,
+    MethodFacts,
+    PaymentState,
+    PaymentStatus,
+    Reason,
+)
+
+_MESSAGES: Final = {
+    PaymentStatus.CREATED: "Your payment is being processed.",
+    PaymentStatus.PROCESSING: "Your payment is being processed.",
+    PaymentStatus.REQUIRES_ACTION: "Please confirm the payment with your bank.",
+    PaymentStatus.AWAITING_RETRY: (
+        "The payment could not be made. Please try again or use another payment method."
+    ),
+    PaymentStatus.AUTHORIZED: "Your payment is authorized.",
+    PaymentStatus.NEEDS_OPERATOR: (
+        "We are checking your payment and will let you know. Please do not pay again."
+    ),
+    PaymentStatus.SUCCEEDED: "Thank you. Your payment was successful.",
+    PaymentStatus.FAILED: "The payment could not be made. You have not been charged.",
+    PaymentStatus.EXPIRED: "The time to pay is over. You have not been charged.",
+    PaymentStatus.CANCELED: "The payment was canceled. You have not been charged.",
+}
+_NO_ANSWER: Final = (
+    "Your payment is taking longer than usual. It goes on by itself: please do not pay again."
+)
+_ORDER_REFUSED: Final = (
+    "The shop could not take the order. The payment was canceled and you have not been charged."
+)
+_GOES_BACK: Final = "The shop could not take the order. Your money is on its way back to you."
+_WENT_BACK: Final = "The shop could not take the order. Your money has been paid back to you."
+
+
+class View(BaseModel):
+    """An answer's part. Its fields are always there; `null` means: does not apply."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class NextAction(View):
+    """What the customer has to do: their browser goes to the URL."""
+
+    type: Literal["redirect"] = "redirect"
+    url: str
+
+
+class Links(View):
+    """Where to go on from here. `run` is for staff: the payment's page in the Temporal UI."""
+
+    self: str
+    history: str
+    run: str | None
+
+
+class MethodView(View):
+    """The means of payment, as far as it may be shown."""
+
+    kind: str
+    brand: str | None
+    last4: str | None
+    funding: str | None
+
+    @classmethod
+    def of(cls, facts: MethodFacts | None) -> Self | None:
+        """Leave out nothing: facts are made to be shown."""
+        return cls.model_validate(facts, from_attributes=True) if facts else None
+
+
+class StatusView(View):
+    """Where a payment stands: what a page that waits needs."""
+
+    id: str
+    order_id: str
+    status: PaymentStatus
+    reason: Reason
+    message: str
+    next_action: NextAction | None
+    action_until: AwareDatetime | None
+    decline_code: str | None
+    attempts_left: int
+    retry_until: AwareDatetime | None
+    version: int
+    updated_at: AwareDatetime
+
+    @classmethod
+    def of(cls, state: PaymentState) -> Self:
+        """The payment as it stands."""
+        return cls.model_validate(status_facts(state))
+
+
+class PaymentView(StatusView):
+    """A payment. Amounts are whole minor units of the currency."""
+
+    customer_id: str
+    amount: int
+    currency: str
+    attempts_used: int
+    payment_method: MethodView | None
+    fulfillment: Fulfillment | None
+    amount_captured: int
+    amount_refunded: int
+    amount_refund_pending: int
+    description: str | None
+    metadata: dict[str, str]
+    gateway_payment_intent_id: str | None
+    links: Links
+    created_at: AwareDatetime
+
+
+class PaymentPage(View):
+    """Some payments, newest first, and the cursor to go on with."""
+
+    items: list[PaymentView]
+    next_after: str | None
+
+
+class HistoryEntry(View):
+    """One change of a payment: when, by whom, and why."""
+
+    number: int
+    status: PaymentStatus
+    reason: Reason
+    actor: str
+    at: AwareDatetime
+
+
+class AttemptView(View):
+    """One try to take the money."""
+
+    number: int
+    status: AttemptStatus
+    decline_code: str | None
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+
+    @classmethod
+    def all_of(cls, attempts: Sequence[Attempt]) -> list[Self]:
+        """In their order."""
+        return [cls.model_validate(attempt, from_attributes=True) for attempt in attempts]
+
+
+class HistoryView(View):
+    """All that happened to a payment, oldest first."""
+
+    payment_id: str
+    entries: list[HistoryEntry]
+    attempts: list[AttemptView]
+
+
+def status_facts(state: PaymentState) -> dict[str, object]:
+    """The fields of `StatusView`."""
+    action = None
+    if state.status is PaymentStatus.REQUIRES_ACTION and state.action_url:
+        action = NextAction(url=state.action_url)
+    return {
+        "id": state.id,
+        "order_id": state.order_id,
+        "status": state.status,
+        "reason": state.reason,
+        "message": message_for(state),
+        "next_action": action,
+        "action_until": state.action_until if action else None,
+        "decline_code": state.decline.code if state.decline else None,
+        "attempts_left": state.attempts_left,
+        "retry_until": state.retry_until if state.attempts_left else None,
+        "version": state.version,
+        "updated_at": state.updated_at,
+    }
+
+
+def message_for(state: PaymentState) -> str:
+    """What the customer may be shown."""
+    if state.decline is not None and state.status is not PaymentStatus.NEEDS_OPERATOR:
+        return state.decline.message
+    if state.reason is Reason.GATEWAY_UNREACHABLE:
+        return _NO_ANSWER
+    if state.amount_refund_pending:
+        return _GOES_BACK
+    if state.amount_refunded:
+        return _WENT_BACK
+    if state.status is PaymentStatus.CANCELED and state.reason is Reason.ORDER_REFUSED:
+        return _ORDER_REFUSED
+    return _MESSAGES[state.status]

@@ -1,0 +1,5 @@
+"""`payment-cli`: Paysaga from the command line, through its API and never its database."""
+
+from paysaga.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,97 @@
+"""The commands and what they end with: 0 done, 1 refused or not found, 2 usage or no connection."""
+
+import sys
+from datetime import timedelta
+from typing import Annotated, NoReturn
+
+import typer
+
+from paysaga.cli import api, show, temporal_setup
+from paysaga.cli.trouble import CannotAsk, CliError, Refused
+from paysaga.domain.payment import PaymentStatus
+from paysaga.settings import WrongSettings, load_settings
+from paysaga.temporal import exit_cleanly
+from paysaga.tokens import NoTokensHere, Role, issue_token
+
+LONGEST_HOURS = 24 * 365
+
+app = typer.Typer(
+    help="Look at payments and prepare a deployment. PAYSAGA_API_URL and PAYSAGA_TOKEN say where"
+    " and as whom; beside a running demo neither is needed. Exit codes: 0 done, 1 refused or not"
+    " found, 2 wrong usage or no connection.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+payments = typer.Typer(help="Look at payments.", no_args_is_help=True)
+temporal = typer.Typer(help="Prepare Temporal.", no_args_is_help=True)
+app.add_typer(payments, name="payments")
+app.add_typer(temporal, name="temporal")
+
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def main() -> NoReturn:
+    """Run one command; what goes wrong is told in one sentence."""
+    exit_cleanly()
+    try:
+        app()
+    except CliError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+@payments.command("show")
+def show_payment(
+    payment_id: Annotated[str, typer.Argument(help="The payment, pay_…")], *, json: Json = False
+) -> None:
+    """A payment's status, history and attempts, and its run in the Temporal UI."""
+    with api.connected() as client:
+        payment = client.payment(payment_id)
+        history = client.history(payment_id)
+    if json:
+        show.as_json({"payment": payment, "history": history})
+    else:
+        show.payment(payment, history)
+
+
+@payments.command("list")
+def list_payments(
+    *,
+    status: Annotated[PaymentStatus | None, typer.Option(help="Only these.")] = None,
+    order: Annotated[str | None, typer.Option(help="Only this order's.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """The newest payments."""
+    with api.connected() as client:
+        page = client.payments(status=status, order_id=order, limit=limit)
+    if json:
+        show.as_json(page)
+    else:
+        show.payments(page)
+
+
+@app.command("token")
+def token(
+    role: Annotated[Role, typer.Option(help="What its bearer may do.")],
+    subject: Annotated[str, typer.Option(help="Who it is for; a customer's id for customers.")],
+    hours: Annotated[int, typer.Option(min=1, max=LONGEST_HOURS, help="How long it is good.")] = 12,
+) -> None:
+    """Print a token, signed with JWT_SECRET. Development only: elsewhere the auth service does."""
+    try:
+        settings = load_settings()
+        typer.echo(issue_token(settings, subject, role, timedelta(hours=hours)))
+    except WrongSettings as wrong:
+        raise CannotAsk(str(wrong)) from wrong
+    except NoTokensHere as reason:
+        raise Refused(f"No token: {reason}.") from reason
+
+
+@temporal.command("setup")
+def setup() -> None:
+    """Register the search attributes that payments are found by; repeated, it changes nothing."""
+    try:
+        temporal_setup.run(load_settings())
+    except WrongSettings as wrong:
+        raise CannotAsk(str(wrong)) from wrong

@@ -1,0 +1,41 @@
+"""The tables. What a row must never be, the database itself refuses.
+
+The triggers (append-only tables, numbers without gaps, versions that only grow) stand in the
+migrations: neither database lets a table declare them.
+"""
+
+from paysaga.database.tables.customers import (
+    CUSTOMERS,
+    PAYMENT_METHODS,
+    CustomerRow,
+    PaymentMethodRow,
+)
+from paysaga.database.tables.inbox import WEBHOOK_EVENTS, WebhookEventRow
+from paysaga.database.tables.payments import ATTEMPTS, PAYMENTS, AttemptRow, PaymentRow
+from paysaga.database.tables.trail import (
+    EVENTS,
+    STATUS_HISTORY,
+    TRANSFERS,
+    EventRow,
+    StatusHistoryRow,
+    TransferRow,
+)
+
+__all__ = [
+    "ATTEMPTS",
+    "CUSTOMERS",
+    "EVENTS",
+    "PAYMENTS",
+    "PAYMENT_METHODS",
+    "STATUS_HISTORY",
+    "TRANSFERS",
+    "WEBHOOK_EVENTS",
+    "AttemptRow",
+    "CustomerRow",
+    "EventRow",
+    "PaymentMethodRow",
+    "PaymentRow",
+    "StatusHistoryRow",
+    "TransferRow",
+    "WebhookEventRow",
+]

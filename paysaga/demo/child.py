@@ -1,0 +1,143 @@
+"""One process of the demo: started, watched, started again when it dies, and ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from paysaga.demo import tether
+from paysaga.demo.programs import Program
+from paysaga.demo.trouble import Trouble
+
+READY_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 12.0
+PROBE_SECONDS: Final = 0.1
+# A process that dies this often in a row is broken; starting it again would only hide that.
+DEATHS_ALLOWED: Final = 5
+# One that lived this long was well: its death starts a new count.
+WELL_SECONDS: Final = 30.0
+LAST_LINES: Final = 12
+
+
+class Child:
+    """A program as it runs; its output goes to a log file of its own."""
+
+    def __init__(
+        self,
+        program: Program,
+        logs: Path,
+        say: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.name = program.name
+        self._program = program
+        self._log = logs / f"{program.name.lower().replace(' ', '-')}.log"
+        self._say = say
+        self._on_change = on_change
+        self._process: asyncio.subprocess.Process | None = None
+        self._started = datetime.now(UTC)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now, if one does."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process else None
+
+    async def start(self) -> None:
+        """Start the process and wait until it works.
+
+        Raises:
+            Trouble: It ended, or did not work in time; with the last lines of its log.
+        """
+        await self._spawn()
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while not await self._program.is_ready(self._started):
+                    self._must_live()
+                    await asyncio.sleep(PROBE_SECONDS)
+        except TimeoutError:
+            raise Trouble(
+                f"{self.name} is not ready after {READY_SECONDS:.0f} seconds. {self._told()}"
+            ) from None
+
+    async def finish(self) -> None:
+        """Run a program that ends by itself.
+
+        Raises:
+            Trouble: It failed.
+        """
+        process = await self._spawn()
+        if await process.wait():
+            raise Trouble(f"{self.name} failed. {self._told()}")
+
+    async def keep_alive(self) -> None:
+        """Start it again whenever it dies, until canceled.
+
+        Raises:
+            Trouble: It dies again and again.
+        """
+        deaths = 0
+        while self._process is not None:
+            code = await self._process.wait()
+            lived = (datetime.now(UTC) - self._started).total_seconds()
+            deaths = 1 if lived > WELL_SECONDS else deaths + 1
+            if deaths > DEATHS_ALLOWED:
+                raise Trouble(f"{self.name} ends again and again. {self._told()}")
+            self._say(f"{self.name} {_ending(code)}: starting it again")
+            await asyncio.sleep(PROBE_SECONDS * 2**deaths)
+            await self._spawn()
+
+    async def stop(self) -> None:
+        """End it, kindly first."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            await process.wait()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        tethered = (sys.executable, "-IS", tether.__file__, str(os.getpid()))
+        self._started = datetime.now(UTC)
+        with self._log.open("ab") as log:
+            # A session of its own: the terminal's Ctrl-C is for the supervisor to pass on.
+            self._process = await asyncio.create_subprocess_exec(
+                *tethered,
+                *self._program.command,
+                env=self._program.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._on_change()
+        return self._process
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _must_live(self) -> None:
+        if self._process is not None and self._process.returncode is not None:
+            code = self._process.returncode
+            raise Trouble(f"{self.name} {_ending(code)} while starting. {self._told()}")
+
+    def _told(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in lines)])
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"was killed ({signal.Signals(-code).name})"
+    return f"ended with exit code {code}"

@@ -1,0 +1,93 @@
+"""What the shop sells, and who buys in the demo."""
+
+from typing import Final
+
+from paysaga.domain.message import Message
+from paysaga.domain.money import Money
+
+
+class Product(Message):
+    """Something to buy."""
+
+    slug: str
+    name: str
+    maker: str
+    text: str
+    price: Money
+    picture: str
+
+
+class Customer(Message):
+    """Somebody to buy as."""
+
+    id: str
+    name: str
+    about: str
+
+
+def _euros(cents: int) -> Money:
+    return Money(minor=cents, currency="EUR")
+
+
+PRODUCTS: Final = {
+    product.slug: product
+    for product in (
+        Product(
+            slug="pour-over-kettle",
+            name="Pour-over kettle",
+            maker="Fjordwerk",
+            text="Brushed steel, a slow gooseneck spout and a lid that stays on. Holds 0.9 litres.",
+            price=_euros(6450),
+            picture="kettle",
+        ),
+        Product(
+            slug="stoneware-mug",
+            name="Stoneware mug",
+            maker="Atelier Ume",
+            text="Thrown by hand, glazed in ash white. No two are alike; all keep coffee warm.",
+            price=_euros(2400),
+            picture="mug",
+        ),
+        Product(
+            slug="morning-roast",
+            name="Morning roast, 500 g",
+            maker="Kaffeemanufaktur Nord",
+            text="Washed beans from Huila with notes of cocoa and red apple. Roasted on Tuesdays.",
+            price=_euros(1290),
+            picture="beans",
+        ),
+        Product(
+            slug="walnut-tray",
+            name="Walnut tray",
+            maker="Holz & Sohn",
+            text="One piece of oiled walnut, with a rim that forgives clumsy mornings.",
+            price=_euros(8900),
+            picture="tray",
+        ),
+        Product(
+            slug="linen-cloth",
+            name="Linen cloth, set of two",
+            maker="Maison Lys",
+            text="Heavy washed linen that dries glasses without a trace and looks good crumpled.",
+            price=_euros(1850),
+            picture="cloth",
+        ),
+        Product(
+            slug="hand-grinder",
+            name="Hand grinder",
+            maker="Fjordwerk",
+            text="Steel burrs, forty clicks from espresso to French press, and a quiet crank.",
+            price=_euros(11900),
+            picture="grinder",
+        ),
+    )
+}
+
+CUSTOMERS: Final = {
+    customer.id: customer
+    for customer in (
+        Customer(id="cst_ada", name="Ada Lindqvist", about="buys coffee every other week"),
+        Customer(id="cst_ben", name="Ben Okafor", about="furnishes his first kitchen"),
+        Customer(id="cst_chiara", name="Chiara Rossi", about="has a birthday to prepare"),
+    )
+}

@@ -1,0 +1,158 @@
+"""The pages on which an order is paid: the card form, the way back from the bank, its status."""
+
+import uuid
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from paysaga.demo.shop.catalog import PRODUCTS
+from paysaga.demo.shop.order_book import ShopOrder
+from paysaga.demo.shop.pages import not_there, page
+from paysaga.demo.shop.till import Payment, Till, TillClosed
+from paysaga.demo.shop.trial_cards import TRIAL_CARDS
+from paysaga.demo.shop.visitors import OwnOrder, SignedIn, Visitor
+from paysaga.orders import OrderStatus
+
+router: Final = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+# With these the customer cannot pay (again): the order's page says what is going on.
+_NOTHING_TO_PAY: Final = frozenset(
+    {"created", "processing", "requires_action", "authorized", "needs_operator", "succeeded"}
+)
+_CANCELABLE: Final = frozenset({"requires_action", "awaiting_retry", "authorized"})
+_MOVING: Final = frozenset({"created", "processing", "requires_action", "authorized"})
+
+
+def _till(request: Request) -> Till:
+    till: Till = request.app.state.till
+    return till
+
+
+TheTill = Annotated[Till, Depends(_till)]
+
+
+@router.get("/my/orders/{order_id}/pay")
+async def pay_page(request: Request, who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
+    """The card form; after a decline with what went wrong and how many tries are left."""
+    payment = await till.payment_of(order.order_id)
+    if order.status is OrderStatus.PAID or (payment and payment["status"] in _NOTHING_TO_PAY):
+        return _to(order)
+    return _form(request, who, order, payment)
+
+
+@router.post("/my/orders/{order_id}/pay")
+async def pay(
+    request: Request,
+    who: SignedIn,
+    order: OwnOrder,
+    till: TheTill,
+    payment_method_id: Annotated[str, Form(pattern=r"^pm_\w+$", max_length=100)],
+    key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
+) -> Response:
+    """Start the payment or try again; the customer goes where the first outcome sends them."""
+    payment = await till.payment_of(order.order_id)
+    try:
+        if payment and payment["status"] == "awaiting_retry":
+            payment = await till.retry(payment["id"], payment_method_id, key)
+        else:
+            payment = await till.start(_order_to_pay(request, order), payment_method_id, key)
+    except TillClosed as closed:
+        return _form(request, who, order, payment, problem=str(closed))
+    if payment and payment["next_action"]:
+        return RedirectResponse(payment["next_action"]["url"], 303)
+    if payment and payment["status"] == "awaiting_retry":
+        return RedirectResponse(f"/my/orders/{order.order_id}/pay", 303)
+    return _to(order)
+
+
+@router.get("/return")
+async def come_back(who: Visitor, till: TheTill, payment_id: str) -> Response:
+    """Back from the bank or PayPal: look at the gateway now, whatever the webhook does."""
+    payment = await till.refresh(payment_id)
+    if payment is None:
+        return not_there(who)
+    again = "/pay" if payment["status"] == "awaiting_retry" else ""
+    return RedirectResponse(f"/my/orders/{payment['order_id']}{again}", 303)
+
+
+@router.get("/my/orders/{order_id}")
+async def order_page(who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
+    """Where the order and its payment stand; the page keeps itself up to date."""
+    payment = await till.payment_of(order.order_id)
+    return page(
+        "order.html",
+        who,
+        order=order,
+        product=PRODUCTS[order.product],
+        payment=payment,
+        may_cancel=payment is not None and payment["status"] in _CANCELABLE,
+        is_moving=_is_moving(payment),
+        run=till.run_of(payment["id"]) if payment else None,
+        key=uuid.uuid4().hex,
+    )
+
+
+@router.get("/my/orders/{order_id}/status")
+async def order_status(order: OwnOrder, till: TheTill) -> dict[str, object]:
+    """What the order's page polls: it changes exactly when the page would."""
+    payment = await till.payment_of(order.order_id)
+    version = payment["version"] if payment else 0
+    return {"version": f"{version}-{order.status}", "is_moving": _is_moving(payment)}
+
+
+@router.post("/my/orders/{order_id}/cancel")
+async def cancel(
+    order: OwnOrder, till: TheTill, key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
+) -> Response:
+    """Give the payment up. If the money has moved already, the order's page says so."""
+    payment = await till.payment_of(order.order_id)
+    if payment:
+        await till.cancel(payment["id"], key)
+    return _to(order)
+
+
+def _form(
+    request: Request,
+    who: SignedIn,
+    order: ShopOrder,
+    payment: Payment | None,
+    problem: str | None = None,
+) -> HTMLResponse:
+    paysaga = request.app.state.paysaga
+    waits = payment is not None and payment["status"] == "awaiting_retry"
+    return page(
+        "pay.html",
+        who,
+        order=order,
+        product=PRODUCTS[order.product],
+        payment=payment if waits else None,
+        problem=problem,
+        cards=TRIAL_CARDS,
+        gateway=request.app.state.gateway,
+        publishable_key=paysaga.stripe_publishable_key,
+        key=uuid.uuid4().hex,
+    )
+
+
+def _order_to_pay(request: Request, order: ShopOrder) -> dict[str, object]:
+    return {
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "amount": order.amount,
+        "currency": order.currency,
+        "description": PRODUCTS[order.product].name,
+        "return_url": f"{str(request.base_url).rstrip('/')}/return",
+    }
+
+
+def _is_moving(payment: Payment | None) -> bool:
+    if payment is None:
+        return False
+    return payment["status"] in _MOVING or (
+        payment["status"] == "succeeded" and payment["fulfillment"] == "pending"
+    )
+
+
+def _to(order: ShopOrder) -> RedirectResponse:
+    return RedirectResponse(f"/my/orders/{order.order_id}", 303)

@@ -1,0 +1,21 @@
+// Keeps the order's page up to date: it asks while something moves, and reloads when it has.
+"use strict";
+
+const order = document.getElementById("order");
+const path = "/my/orders/" + encodeURIComponent(order.dataset.order) + "/status";
+
+async function look() {
+  try {
+    const answer = await fetch(path);
+    if (answer.ok) {
+      const told = await answer.json();
+      if (told.version !== order.dataset.version) return location.reload();
+      if (!told.is_moving) return;
+    }
+  } catch {
+    // The shop is away for a moment; the next look may find it.
+  }
+  setTimeout(look, 1000);
+}
+
+if (order.dataset.moving === "yes") setTimeout(look, 500);

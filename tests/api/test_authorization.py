@@ -1,0 +1,134 @@
+"""Who may do what. A route without a row here fails the suite."""
+
+from functools import cache
+from typing import Final
+
+import pytest
+
+from api.app import create_app
+from paysaga.settings import Settings
+from paysaga.tokens import Role
+from tests.api.world import Api, Caller, World, a_customer, an_order
+
+CALLERS: Final = ("nobody", "foreign", "owner", "support", "finance", "admin", "service")
+
+
+def row(*statuses: int) -> dict[str, int]:
+    return dict(zip(CALLERS, statuses, strict=True))
+
+
+#                            nobody foreign owner support finance admin service
+MATRIX: Final = {
+    "start_payment": row(401, 403, 201, 403, 403, 403, 201),
+    "list_payments": row(401, 200, 200, 200, 200, 200, 200),
+    "get_payment": row(401, 404, 200, 200, 200, 200, 200),
+    "get_payment_status": row(401, 404, 200, 200, 200, 200, 200),
+    "get_payment_history": row(401, 404, 200, 200, 200, 200, 200),
+    "retry_payment": row(401, 404, 402, 402, 402, 402, 402),
+    "cancel_payment": row(401, 404, 200, 200, 200, 200, 200),
+    "refresh_payment": row(401, 404, 200, 200, 200, 200, 200),
+    "return_from_gateway": row(303, 303, 303, 303, 303, 303, 303),
+    "get_order_payment": row(401, 404, 200, 200, 200, 200, 200),
+    "get_order_payment_status": row(401, 404, 200, 200, 200, 200, 200),
+    "retry_order_payment": row(401, 404, 402, 402, 402, 402, 402),
+    "receive_stripe_event": row(401, 401, 401, 401, 401, 401, 401),  # it is the signature's to say
+    "get_health": row(200, 200, 200, 200, 200, 200, 200),
+    "get_readiness": row(200, 200, 200, 200, 200, 200, 200),
+}
+
+
+@cache
+def operations() -> dict[str, tuple[str, str]]:
+    """Method and path of every operation in the document."""
+    paths = create_app(Settings()).openapi()["paths"]
+    return {
+        operation["operationId"]: (method, path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_route_has_a_row() -> None:
+    """Nobody adds a route without saying who may use it."""
+    assert set(MATRIX) == set(operations())
+
+
+def test_every_route_is_in_the_document() -> None:
+    """A route that the document does not know would be in nobody's sight."""
+    app = create_app(Settings())
+    pages = {"/docs", "/docs/oauth2-redirect", "/openapi.json"}
+
+    routes = {path for route in app.routes if (path := getattr(route, "path", None))} - pages
+
+    assert routes <= set(app.openapi()["paths"])
+
+
+class TestMatrix:
+    @pytest.mark.parametrize("name", CALLERS)
+    @pytest.mark.parametrize("operation", MATRIX)
+    async def test_row(self, ordered: Api, world: World, operation: str, name: str) -> None:
+        """Each caller gets what the matrix says."""
+        customer = a_customer()
+        order_id = world.shop.has(f"matrix-{customer}", customer)
+        caller = caller_of(ordered, name, customer)
+        method, path = operations()[operation]
+        payment_id = ""
+        if "{" in path:
+            paid = await ordered.shop.pay("pm_lost_card", order_id=order_id, customer_id=customer)
+            payment_id = paid["id"]
+        url = "http://api.example" + path.format(payment_id=payment_id, order_id=order_id)
+
+        if method == "get":
+            answer = await caller.get(url)
+        else:
+            body = an_order(order_id=order_id, customer_id=customer)
+            answer = await caller.post(url, body if operation == "start_payment" else {})
+
+        assert MATRIX[operation][name] == answer.status_code, answer.text
+
+    async def test_a_customers_list_is_their_own(self, api: Api) -> None:
+        """A stranger's list does not hold the payment."""
+        payment = await api.shop.pay()
+
+        answer = await api.as_(Role.CUSTOMER, a_customer()).get(
+            "/payments", order_id=payment["order_id"]
+        )
+
+        assert [] == answer.json()["items"]
+
+
+class TestForeignIsMissing:
+    @pytest.mark.parametrize(
+        "operation",
+        [name for name, statuses in MATRIX.items() if statuses["foreign"] == 404],
+    )
+    async def test_both_answers_are_equal(self, api: Api, operation: str) -> None:
+        """Somebody else's payment and none at all are told alike, byte by byte."""
+        payment = await api.shop.pay("pm_lost_card")
+        stranger = api.as_(Role.CUSTOMER, a_customer())
+        method, path = operations()[operation]
+        names = [
+            {"payment_id": payment["id"], "order_id": payment["order_id"]},
+            {"payment_id": "pay_" + "a" * 26, "order_id": "order-unknown"},
+        ]
+        answers = []
+        for name in names:
+            url = path.format(**name)
+            ask = stranger.get if method == "get" else stranger.post
+            answer = await ask(f"http://api.example{url}")
+            answers.append((answer.status_code, answer.text.replace(url, "PATH")))
+
+        assert 404 == answers[0][0]
+        assert answers[0] == answers[1]
+
+
+def caller_of(api: Api, name: str, customer: str) -> Caller:
+    match name:
+        case "nobody":
+            return api.nobody
+        case "foreign":
+            return api.as_(Role.CUSTOMER, a_customer())
+        case "owner":
+            return api.as_(Role.CUSTOMER, customer)
+        case _:
+            return api.as_(Role(name))

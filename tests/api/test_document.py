@@ -1,0 +1,108 @@
+"""What the OpenAPI document says is held against what the API does with whatever it is sent."""
+
+import contextlib
+import warnings
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import create_app
+from paysaga.settings import Settings
+from tests.api.world import Api
+
+EXAMPLES: Final = 25
+MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+ID_OF: Final = {"payment_id": "id", "order_id": "order_id"}
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+SCHEMA: Final = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
+OPERATIONS: Final = {
+    result.ok().definition.raw["operationId"]: result.ok() for result in SCHEMA.get_all_operations()
+}
+
+
+class TestDocument:
+    def test_it_connects_nowhere(self) -> None:
+        """The document can be made without any of the services."""
+        document = create_app(Settings()).openapi()
+
+        assert "Paysaga" == document["info"]["title"]
+
+    def test_every_refusal_is_a_problem(self) -> None:
+        """No answer is described in a form that is never sent."""
+        for path, operations in SCHEMA.raw_schema["paths"].items():
+            for operation in operations.values():
+                for status, answer in operation["responses"].items():
+                    if int(status) >= 400 and path != "/health/ready":
+                        assert ["application/problem+json"] == list(answer["content"])
+
+    def test_what_moves_a_state_needs_a_key(self) -> None:
+        """The document tells callers which requests carry an Idempotency-Key."""
+        keyed = {
+            name
+            for name, operation in OPERATIONS.items()
+            for parameter in operation.definition.raw.get("parameters", [])
+            if parameter["name"] == "Idempotency-Key" and parameter["required"]
+        }
+
+        assert {"start_payment", "retry_payment", "cancel_payment", "retry_order_payment"} == keyed
+
+
+def cases_of(operation: Any, mode: schemathesis.GenerationMode) -> list[Any]:
+    """The same requests in every run: such as the document allows, or such as it does not."""
+    cases: list[Any] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def collect(case: Any) -> None:
+        cases.append(case)
+
+    # Where everything is allowed there is nothing to do wrong.
+    with warnings.catch_warnings(), contextlib.suppress(Unsatisfiable):
+        warnings.simplefilter("ignore")
+        collect()
+    return cases
+
+
+class TestFuzz:
+    @pytest.mark.parametrize("name", OPERATIONS)
+    async def test_no_input_breaks_it(self, api: Api, name: str) -> None:
+        """Whatever is sent, the answer is one that the document names, and never a 5xx."""
+        cases = [case for mode in MODES for case in cases_of(OPERATIONS[name], mode)]
+        known = [await api.shop.pay(method) for method in ("pm_lost_card", "pm_requires_action")]
+
+        for number, case in enumerate(cases):
+            for parameter in case.path_parameters or {}:
+                if number % 3:  # a third stays as it was made up
+                    payment = known[number % 2]
+                    case.path_parameters[parameter] = payment[ID_OF[parameter]]
+            sent = case.as_transport_kwargs(
+                base_url="http://api.example", headers=dict(api.shop.headers)
+            )
+            sent.pop("cookies", None)  # no operation reads one
+            answer = await api.http.request(**sent)
+            case.validate_response(answer, checks=CHECKS)
+
+        assert cases

@@ -1,0 +1,161 @@
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from paysaga.settings import Settings
+from tests.api.world import Api, World, an_order, serving
+
+NOWHERE = {
+    "database": {"database_url": "sqlite:////nowhere/paysaga.db"},
+    "temporal": {"temporal_address": "127.0.0.1:9"},
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def without(world: World, name: str) -> Settings:
+    return world.settings.model_copy(update=NOWHERE[name])
+
+
+async def readiness(api: Api) -> tuple[int, dict[str, bool]]:
+    answer = await api.http.get("http://api.example/health/ready")
+    dependencies = answer.json()["dependencies"]
+    return answer.status_code, {name: found["up"] for name, found in dependencies.items()}
+
+
+class TestHealth:
+    async def test_the_process_lives_whatever_else_is_down(self, world: World) -> None:
+        """A restart would help nobody while others are down."""
+        async with serving(without(world, "database")) as api:
+            answer = await api.http.get("http://api.example/health")
+
+        assert (200, {"status": "alive"}) == (answer.status_code, answer.json())
+
+    async def test_ready_names_each_dependency(self, ordered: Api) -> None:
+        """All is up, and each is named."""
+        expected = {"database": True, "temporal": True, "order_service": True}
+
+        assert (200, expected) == await readiness(ordered)
+
+    @pytest.mark.parametrize("name", NOWHERE)
+    async def test_without_a_needed_one_it_is_503(self, world: World, name: str) -> None:
+        """Whoever asks hears which one is down."""
+        async with serving(without(world, name)) as api:
+            status, dependencies = await readiness(api)
+
+        assert 503 == status
+        assert {"database": True, "temporal": True} | {name: False} == dependencies
+
+    async def test_without_the_order_service_it_is_ready(self, ordered: Api, world: World) -> None:
+        """Payments under way go on without it."""
+        world.shop.is_down = True
+
+        status, dependencies = await readiness(ordered)
+
+        world.shop.is_down = False
+        assert (200, False) == (status, dependencies["order_service"])
+
+
+class TestTemporalDown:
+    async def test_a_start_is_503_stores_nothing_and_can_be_repeated(
+        self, api: Api, world: World
+    ) -> None:
+        """The client is told when to come again, and its repeat is a first request."""
+        order = an_order()
+        async with serving(without(world, "temporal")) as lonely:
+            down = await lonely.shop.post("/payments", order, key="lonely")
+        listed = await api.shop.get("/payments", order_id=order["order_id"])
+
+        repeat = await api.shop.post("/payments", order, key="lonely")
+
+        assert (503, "temporal_unavailable") == (down.status_code, down.json()["code"])
+        assert 0 < int(down.headers["Retry-After"])
+        assert [] == listed.json()["items"]
+        assert 201 == repeat.status_code
+
+    async def test_reads_go_on(self, api: Api, world: World) -> None:
+        """What stands in the database can be told, and repeats are answered."""
+        order = an_order(payment_method_id="pm_requires_action")
+        payment = (await api.shop.post("/payments", order, key="read-on")).json()
+        path = f"/payments/{payment['id']}"
+        async with serving(without(world, "temporal")) as lonely:
+            read = await lonely.shop.get(path)
+            replay = await lonely.shop.post("/payments", order, key="read-on")
+            back = await lonely.nobody.get(f"{path}/return")
+
+        assert [(200, payment), (200, payment)] == [
+            (answer.status_code, answer.json()) for answer in (read, replay)
+        ]
+        assert 303 == back.status_code
+
+    @pytest.mark.parametrize(
+        ("step", "method"),
+        [
+            ("retry", "pm_insufficient_funds"),
+            ("cancel", "pm_requires_action"),
+            ("refresh", "pm_requires_action"),
+        ],
+    )
+    async def test_what_needs_the_run_is_503(
+        self, api: Api, world: World, step: str, method: str
+    ) -> None:
+        """A change that nobody carries out is not acknowledged."""
+        payment = await api.shop.pay(method)
+        async with serving(without(world, "temporal")) as lonely:
+            answer = await lonely.shop.post(f"/payments/{payment['id']}/{step}")
+
+        assert (503, "temporal_unavailable") == (answer.status_code, answer.json()["code"])
+
+    async def test_an_unknown_payment_is_503(self, world: World) -> None:
+        """It may be one whose row is on its way: nobody can say that there is none."""
+        async with serving(without(world, "temporal")) as lonely:
+            answer = await lonely.shop.get("/payments/pay_" + "a" * 26)
+
+        assert 503 == answer.status_code
+
+    async def test_it_finds_back_by_itself(self, world: World) -> None:
+        """The API starts before Temporal does, and needs no restart afterwards."""
+        port = free_port()
+        settings = world.settings.model_copy(update={"temporal_address": f"127.0.0.1:{port}"})
+        async with serving(settings) as api:
+            before, _ = await readiness(api)
+            async with await WorkflowEnvironment.start_local(
+                port=port,
+                dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
+                dev_server_log_level="error",
+            ):
+                after, _ = await readiness(api)
+
+        assert (503, 200) == (before, after)
+
+
+class TestDatabaseDown:
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/payments"),
+            ("GET", "/payments/pay_" + "a" * 26),
+            ("GET", "/payments/pay_" + "a" * 26 + "/return"),
+            ("GET", "/orders/order-1/payment"),
+            ("POST", "/payments"),
+            ("POST", "/payments/pay_" + "a" * 26 + "/retry"),
+        ],
+    )
+    async def test_it_is_503(self, world: World, method: str, path: str) -> None:
+        """Who cannot look up what is there does not guess, and starts nothing."""
+        async with serving(without(world, "database")) as api:
+            if method == "GET":
+                answer = await api.shop.get(path)
+            else:
+                answer = await api.shop.post(path, an_order() if path == "/payments" else None)
+
+        assert (503, "database_unavailable") == (answer.status_code, answer.json()["code"])
+        assert answer.headers["Retry-After"]
+        assert "nowhere" not in answer.text

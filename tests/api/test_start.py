@@ -1,0 +1,249 @@
+import asyncio
+
+from paysaga.tokens import Role
+from tests.api.world import Api, World, a_customer, an_order, ended
+from workflows import addresses
+from workflows.payment import PaymentWorkflow
+
+
+class TestFirstAnswer:
+    async def test_a_paid_order_is_201_with_the_payment(self, api: Api, world: World) -> None:
+        """A payment that succeeds at once is told whole, and where to find it again."""
+        order = an_order(description="One book", metadata={"basket": "17"})
+
+        answer = await api.shop.post("/payments", order)
+
+        told = answer.json()
+        assert 201 == answer.status_code
+        assert told["links"]["self"] == answer.headers["Location"]
+        assert f"https://pay.example/api/v1/payments/{told['id']}" == answer.headers["Location"]
+        assert {
+            "order_id": order["order_id"],
+            "customer_id": order["customer_id"],
+            "amount": 1250,
+            "currency": "EUR",
+            "status": "succeeded",
+            "amount_captured": 1250,
+            "attempts_used": 1,
+            "attempts_left": 0,
+            "next_action": None,
+            "retry_until": None,
+            "description": "One book",
+            "metadata": {"basket": "17"},
+            "payment_method": {
+                "kind": "card",
+                "brand": "visa",
+                "last4": "4242",
+                "funding": "credit",
+            },
+            "gateway_payment_intent_id": f"pi_{told['id'].removeprefix('pay_')}",
+        }.items() <= told.items()
+
+    async def test_3ds_is_201_with_the_next_step(self, api: Api) -> None:
+        """A payment that needs the customer says where their browser goes, and until when."""
+        told = await api.shop.pay("pm_requires_action")
+
+        assert "requires_action" == told["status"]
+        assert "redirect" == told["next_action"]["type"]
+        assert told["next_action"]["url"].startswith("https://gateway.example/3ds/")
+        assert told["action_until"]
+
+    async def test_an_outcome_at_the_gateway_is_201(self, api: Api) -> None:
+        """A bank debit that the gateway works on is an answer, too."""
+        answer = await api.shop.post("/payments", an_order(payment_method_id="pm_processing"))
+
+        assert (201, "processing") == (answer.status_code, answer.json()["status"])
+
+    async def test_a_decline_is_402_with_the_payment_inside(self, api: Api) -> None:
+        """A decline says why in the customer's words, and how often they may try until when."""
+        answer = await api.shop.post(
+            "/payments", an_order(payment_method_id="pm_insufficient_funds")
+        )
+
+        told = answer.json()
+        assert 402 == answer.status_code
+        assert "Your card has insufficient funds. Please use another card." == told["detail"]
+        assert "insufficient_funds" == told["decline_code"]
+        assert 2 == told["attempts_left"]
+        assert told["payment"]["retry_until"] == told["retry_until"]
+        assert "awaiting_retry" == told["payment"]["status"]
+
+    async def test_a_stolen_card_is_told_as_a_plain_decline(self, api: Api) -> None:
+        """Why the bank really declined is nobody's business."""
+        answer = await api.shop.post("/payments", an_order(payment_method_id="pm_stolen_card"))
+
+        assert "generic_decline" == answer.json()["decline_code"]
+        assert "stolen" not in answer.text
+
+    async def test_a_slow_gateway_is_202_and_the_payment_goes_on(
+        self, impatient: Api, world: World
+    ) -> None:
+        """Who does not get the outcome in time gets the payment as it stands, and it goes on."""
+        world.gateway.released.clear()
+
+        answer = await impatient.shop.post("/payments", an_order(payment_method_id="pm_slow"))
+
+        told = answer.json()
+        assert (202, "processing") == (answer.status_code, told["status"])
+        assert told["links"]["self"] == answer.headers["Location"]
+        world.gateway.released.set()
+        assert "succeeded" == (await ended(world, told["id"])).status
+
+    async def test_before_the_row_the_run_is_the_payment(
+        self, impatient: Api, world: World
+    ) -> None:
+        """A run whose row is not written yet is 202 and can be read, by those who may."""
+        world.records.may_write.clear()
+        order = an_order(order_id=f"late-{a_customer()}")
+
+        answer = await impatient.shop.post("/payments", order, key="before-the-row")
+
+        told = answer.json()
+        read = await impatient.shop.get(f"/payments/{told['id']}")
+        foreign = await impatient.as_(Role.CUSTOMER, a_customer()).get(f"/payments/{told['id']}")
+        world.records.may_write.set()
+        assert (202, "created") == (answer.status_code, told["status"])
+        assert (200, told) == (read.status_code, read.json())
+        assert 404 == foreign.status_code
+        assert "succeeded" == (await ended(world, told["id"])).status
+
+
+class TestRun:
+    async def test_the_run_can_be_found_and_read(self, api: Api, world: World) -> None:
+        """Whoever knows the order finds its run, which says at once what it is about."""
+        order = an_order()
+
+        answer = await api.shop.post("/payments", order, **{"X-Correlation-Id": "basket-17"})
+
+        run = world.client.get_workflow_handle_for(PaymentWorkflow.run, answer.json()["id"])
+        found = await run.describe()
+        assert order["order_id"] == found.typed_search_attributes[addresses.ORDER_ID]
+        assert order["customer_id"] == found.typed_search_attributes[addresses.CUSTOMER_ID]
+        assert 1250 == found.typed_search_attributes[addresses.AMOUNT]
+        assert {"correlation_id": "basket-17"} == await found.memo()
+        assert f"{order['order_id']} · 12.50 EUR" == await found.static_summary()
+
+    async def test_the_payment_carries_what_was_agreed(self, api: Api, world: World) -> None:
+        """What the gateway is told comes from the request and the settings."""
+        order = an_order(currency="jpy", amount=900)
+
+        answer = await api.shop.post("/payments", order, **{"X-Correlation-Id": "basket-18"})
+
+        told = world.gateway.orders[answer.json()["id"]]
+        assert "900 JPY" == str(told.money)
+        assert ("test", "basket-18") == (told.environment, told.correlation_id)
+
+    async def test_the_gateways_customer_is_made_once(self, api: Api, world: World) -> None:
+        """A customer's second payment goes to the same customer at the gateway."""
+        customer = a_customer()
+        first = await api.shop.pay(customer_id=customer)
+        second = await api.shop.pay(customer_id=customer)
+
+        known = [world.gateway.orders[told["id"]].gateway_customer_id for told in (first, second)]
+        assert [None, f"cus_{customer}"] == known
+
+
+class TestReplay:
+    async def test_the_same_request_gets_the_same_payment(self, api: Api, world: World) -> None:
+        """A repeat is answered with the payment as it stands, and causes nothing."""
+        order = an_order()
+        first = await api.shop.post("/payments", order, key="again")
+        calls = len(world.gateway.calls)
+
+        again = await api.shop.post("/payments", order, key="again")
+
+        assert 200 == again.status_code
+        assert "true" == again.headers["Idempotent-Replayed"]
+        assert first.json() == again.json()
+        assert calls == len(world.gateway.calls)
+
+    async def test_spelling_is_no_difference(self, api: Api) -> None:
+        """What means the same is the same request, however it is written."""
+        order = an_order(metadata={"a": "1", "b": "2"})
+        first = await api.shop.post("/payments", order, key="spelling")
+        spelled = dict(reversed(order.items())) | {
+            "metadata": {"b": "2", "a": "1"},
+            "capture_method": "automatic",
+            "currency": "eur",
+        }
+
+        again = await api.shop.post("/payments", spelled, key="spelling")
+
+        assert (200, first.json()["id"]) == (again.status_code, again.json()["id"])
+
+    async def test_the_same_key_with_another_body_is_409(self, api: Api) -> None:
+        """A key that is used for two things is a mistake of the caller's."""
+        order = an_order()
+        await api.shop.post("/payments", order, key="other-body")
+
+        answer = await api.shop.post("/payments", order | {"amount": 1300}, key="other-body")
+
+        assert (409, "idempotency_key_reused") == (answer.status_code, answer.json()["code"])
+
+    async def test_the_same_key_of_another_customer_is_another_payment(self, api: Api) -> None:
+        """Keys belong to the customer whose payment they name."""
+        first = await api.shop.post("/payments", an_order(), key="shared")
+        second = await api.shop.post("/payments", an_order(), key="shared")
+
+        assert (201, 201) == (first.status_code, second.status_code)
+        assert first.json()["id"] != second.json()["id"]
+
+    async def test_20_equal_requests_at_once_are_one_payment(self, api: Api, world: World) -> None:
+        """However often a button is pressed, there is one payment, and all hear of it alike."""
+        order = an_order()
+
+        answers = await asyncio.gather(
+            *(api.shop.post("/payments", order, key="twenty") for _ in range(20))
+        )
+
+        assert {200, 201} >= {answer.status_code for answer in answers}
+        assert 1 == len({answer.text for answer in answers})
+        assert 1 == world.gateway.confirms(answers[0].json()["id"])
+
+    async def test_two_bodies_at_once_are_one_payment_and_a_409(
+        self, api: Api, world: World
+    ) -> None:
+        """Of two requests with the same key at the same moment one wins, the other hears so."""
+        order = an_order()
+        bodies = [order, order | {"description": "another"}]
+
+        answers = await asyncio.gather(
+            *(api.shop.post("/payments", body, key="two-bodies") for body in bodies)
+        )
+
+        assert [201, 409] == sorted(answer.status_code for answer in answers)
+
+    async def test_a_refused_request_can_be_told_from_a_new_one(self, api: Api) -> None:
+        """Where another payment came first, its key stays refused; a new one tells the truth."""
+        order = an_order(payment_method_id="pm_insufficient_funds")
+        rival = order | {"customer_id": a_customer()}
+        answers = await asyncio.gather(
+            api.shop.post("/payments", order, key="race-1"),
+            api.shop.post("/payments", rival, key="race-2"),
+        )
+
+        assert [402, 409] == sorted(answer.status_code for answer in answers)
+        refused = next(answer for answer in answers if answer.status_code == 409)
+        assert "order_has_payment" == refused.json()["code"]
+
+
+class TestOneOrderOnePayment:
+    async def test_a_second_payment_is_409_and_names_the_first(self, api: Api) -> None:
+        """An order is paid once: the second try hears of the first."""
+        order = an_order()
+        first = await api.shop.post("/payments", order)
+
+        second = await api.shop.post("/payments", order)
+
+        assert (409, "order_has_payment") == (second.status_code, second.json()["code"])
+        assert first.json()["id"] == second.json()["payment_id"]
+
+    async def test_the_order_is_free_again_after_a_failure(self, api: Api) -> None:
+        """A payment that came to nothing is in nobody's way."""
+        order = an_order(payment_method_id="pm_insufficient_funds")
+        first = await api.shop.post("/payments", order)
+        await api.shop.post(f"/payments/{first.json()['payment']['id']}/cancel")
+
+        second = await api.shop.post("/payments", order | {"payment_method_id": "pm_succeeded"})
+
+        assert 201 == second.status_code

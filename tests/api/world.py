@@ -1,0 +1,338 @@
+"""Everything around the API in its tests: real Temporal, real database, a gateway that is ours."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from alembic import command
+from alembic.config import Config
+from fastapi import FastAPI
+from sqlalchemy import Connection
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.orders import Orders
+from activities.records import Records
+from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from api.app import create_app
+from paysaga.database import migrations
+from paysaga.database.engine import Sessions, create_engine
+from paysaga.domain.declines import decline_for
+from paysaga.domain.payment import Changes, Intent, IntentStatus, MethodFacts, PaymentState
+from paysaga.orders import OrderService
+from paysaga.settings import Settings
+from paysaga.tokens import Role, issue_token
+from workflows import addresses
+from workflows.payment import PaymentWorkflow
+
+HOUR = timedelta(hours=1)
+SHOP_PAGE = "https://shop.example/thanks?basket=17"
+
+_numbers = itertools.count(1)
+
+
+class Gateway:
+    """The activities of `StripeCalls`. What a confirm comes to is in the method's own name.
+
+    `pm_succeeded`, `pm_requires_action`, `pm_processing`, `pm_slow` (succeeds once `released`),
+    `pm_refused`, and every decline code after `pm_`.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.orders: dict[str, IntentOrder] = {}
+        self.released = asyncio.Event()
+        self._intents: dict[str, Intent] = {}
+
+    @activity.defn
+    async def create_intent(self, order: IntentOrder) -> Intent:
+        self.orders[order.payment_id] = order
+        intent_id = f"pi_{order.payment_id.removeprefix('pay_')}"
+        self.calls.append(("create", intent_id))
+        self._intents[intent_id] = Intent(
+            id=intent_id,
+            status=IntentStatus.REQUIRES_PAYMENT_METHOD,
+            money=order.money,
+            customer_id=f"cus_{order.customer_id}",
+        )
+        return self._intents[intent_id]
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        self.calls.append(("confirm", order.intent_id))
+        word = order.method.removeprefix("pm_")
+        if word == "slow":
+            await self.released.wait()
+            word = "succeeded"
+        return self.becomes(order.payment_id, word)
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        self.calls.append(("look", intent_id))
+        return self._intents[intent_id]
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        self.calls.append(("close", order.intent_id))
+        if self._intents[order.intent_id].status is IntentStatus.SUCCEEDED:
+            return self._intents[order.intent_id]
+        return self.becomes(order.payment_id, "canceled")
+
+    @activity.defn
+    async def refund_intent(self, order: RefundOrder) -> Refund:
+        self.calls.append(("refund", order.intent_id))
+        return Refund(id=f"re_{order.payment_id}", status="succeeded")
+
+    @activity.defn
+    async def retrieve_refund(self, refund_id: str) -> Refund:
+        return Refund(id=refund_id, status="succeeded")
+
+    def becomes(self, payment_id: str, word: str) -> Intent:
+        """The payment's intent is now what the word says, as the gateway would show it."""
+        intent_id = f"pi_{payment_id.removeprefix('pay_')}"
+        before = self._intents[intent_id]
+        facts: dict[str, object] = {"action_url": None, "decline": None}
+        if word in set(IntentStatus):
+            facts["status"] = IntentStatus(word)
+        else:
+            facts["status"] = IntentStatus.REQUIRES_PAYMENT_METHOD
+            facts["decline"] = decline_for("card_declined", word)
+        if word == "requires_action":
+            facts["action_url"] = f"https://gateway.example/3ds/{intent_id}"
+        if word not in {"requires_action", "canceled"}:
+            facts["charge_id"] = f"ch_{next(_numbers)}"
+            facts["method"] = MethodFacts(kind="card", brand="visa", last4="4242", funding="credit")
+        if word == "succeeded":
+            facts["received"] = before.money.minor
+        self._intents[intent_id] = before.model_copy(update=facts)
+        return self._intents[intent_id]
+
+    def confirms(self, payment_id: str) -> int:
+        """How often the payment was confirmed."""
+        return self.calls.count(("confirm", f"pi_{payment_id.removeprefix('pay_')}"))
+
+
+class HeldRecords(Records):
+    """Writes nothing of orders that begin with `late` before it may."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions)
+        self.may_write = asyncio.Event()
+
+    @activity.defn
+    async def record(self, batch: Changes) -> None:
+        if batch.changes[0].state.order_id.startswith("late"):
+            await self.may_write.wait()
+        await super().record(batch)
+
+
+class Shop:
+    """The shop's order service, behind the real client."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.is_down = False
+        self.http = httpx.AsyncClient(
+            base_url="http://shop.example", transport=httpx.MockTransport(self._answer)
+        )
+        self.service = OrderService(self.http)
+
+    def has(self, order_id: str, customer_id: str, **facts: object) -> str:
+        """The shop has this order, of 12.50 EUR if nothing else is said."""
+        self.orders[order_id] = {
+            "order_id": order_id,
+            "customer_id": customer_id,
+            "amount": 1250,
+            "currency": "EUR",
+            "status": "open",
+            "payment_id": None,
+            **facts,
+        }
+        return order_id
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if self.is_down:
+            return httpx.Response(503)
+        _, _, order_id, *steps = f"{request.url.path}//".split("/")
+        order, step = self.orders.get(order_id), steps[0]
+        if order is None:
+            return httpx.Response(404)
+        if step == "confirm" and order.get("refuses"):
+            return httpx.Response(410)
+        statuses = {"reserve": "reserved", "confirm": "paid", "release": "open"}
+        if step in statuses:
+            order["status"] = statuses[step]
+            order["payment_id"] = None
+            if step != "release":
+                order["payment_id"] = _json(request)["payment_id"]
+        return httpx.Response(200, json=order)
+
+
+@dataclass
+class World:
+    """What all tests of the API share. Each test has customers and orders of its own."""
+
+    client: Client
+    settings: Settings
+    gateway: Gateway
+    records: HeldRecords
+    shop: Shop
+
+
+@dataclass
+class Caller:
+    """Somebody who speaks to the API."""
+
+    http: httpx.AsyncClient
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self.http.get(path, headers=self.headers, params=params or None)
+
+    async def post(
+        self, path: str, body: object = None, *, key: str | None = "", **headers: str
+    ) -> httpx.Response:
+        """Send a POST with a new Idempotency-Key, with this one, or (`None`) without."""
+        sent = {**self.headers, **headers}
+        if key is not None:
+            sent["Idempotency-Key"] = key or f"key-{next(_numbers)}"
+        return await self.http.post(path, headers=sent, json=body)
+
+    async def pay(self, method: str = "pm_succeeded", **body: Any) -> dict[str, Any]:
+        """Start a payment that can be started, and answer with it, whatever it came to."""
+        answer = await self.post("/payments", an_order(payment_method_id=method, **body))
+        told = dict(answer.json())
+        return dict(told.get("payment", told))
+
+
+@dataclass
+class Api:
+    """The API of one deployment, in this process."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    settings: Settings
+
+    def as_(self, role: Role, subject: str | None = None) -> Caller:
+        """Somebody with a token of this role."""
+        token = a_token(self.settings, subject or f"{role}-1", role)
+        return Caller(self.http, {"Authorization": f"Bearer {token}"})
+
+    @property
+    def shop(self) -> Caller:
+        """The shop's backend."""
+        return self.as_(Role.SERVICE, "shop")
+
+    @property
+    def nobody(self) -> Caller:
+        """Somebody without a token."""
+        return Caller(self.http)
+
+
+def a_token(settings: Settings, subject: str = "shop", role: Role = Role.SERVICE) -> str:
+    return issue_token(settings, subject, role, HOUR)
+
+
+def a_customer() -> str:
+    return f"cst_{next(_numbers)}"
+
+
+def an_order(**changes: object) -> dict[str, Any]:
+    """A body that POST /payments takes; a field that is changed to `None` is left out."""
+    body = {
+        "order_id": f"order-{next(_numbers)}",
+        "amount": 1250,
+        "currency": "EUR",
+        "customer_id": a_customer(),
+        "payment_method_id": "pm_succeeded",
+        "return_url": SHOP_PAGE,
+        **changes,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+async def migrate(database_url: str) -> None:
+    """Bring the database to where the code is."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    engine = create_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def working(
+    client: Client, gateway: Gateway, records: Records, orders: Orders
+) -> AsyncIterator[None]:
+    """The worker's two halves, with our gateway in the place of Stripe's."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            Worker(
+                client,
+                task_queue=addresses.GATEWAY,
+                activities=[
+                    gateway.create_intent,
+                    gateway.confirm_intent,
+                    gateway.retrieve_intent,
+                    gateway.close_intent,
+                    gateway.refund_intent,
+                    gateway.retrieve_refund,
+                ],
+            )
+        )
+        await stack.enter_async_context(
+            Worker(
+                client,
+                task_queue=addresses.PAYMENTS,
+                workflows=[PaymentWorkflow],
+                activities=[
+                    records.record,
+                    orders.reserve,
+                    orders.still_waits,
+                    orders.confirm,
+                    orders.release,
+                ],
+                workflow_runner=UnsandboxedWorkflowRunner(),
+            )
+        )
+        yield
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, orders: OrderService | None = None, http: httpx.AsyncClient | None = None
+) -> AsyncIterator[Api]:
+    """The API over these settings, with its lifespan."""
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        if orders is not None:
+            app.state.connections = replace(app.state.connections, orders=orders, orders_http=http)
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://api.example/api/v1")
+        )
+        yield Api(app, client, settings)
+
+
+async def ended(world: World, payment_id: str) -> PaymentState:
+    """Wait until the payment's run is over."""
+    run = world.client.get_workflow_handle_for(PaymentWorkflow.run, payment_id)
+    return await run.result()
+
+
+def _json(request: httpx.Request) -> dict[str, Any]:
+    return dict(httpx.Response(200, content=request.content).json())

@@ -1,0 +1,70 @@
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paysaga.domain.ledger import Account, Transfer, captured, refunded
+from paysaga.domain.money import Money
+
+Booking = Callable[[str, Money], tuple[Transfer, ...]]
+
+amounts = st.builds(
+    Money,
+    minor=st.integers(min_value=1, max_value=10**12),
+    currency=st.sampled_from(["EUR", "JPY", "KWD"]),
+)
+bookings = st.lists(st.tuples(st.sampled_from([captured, refunded]), amounts), max_size=20)
+
+
+class TestBookings:
+    @pytest.mark.parametrize(
+        ("book", "debit", "credit"),
+        [
+            (captured, Account.GATEWAY_CLEARING, Account.REVENUE),
+            (refunded, Account.REFUNDS, Account.GATEWAY_CLEARING),
+        ],
+    )
+    def test_money_goes_from_one_account_to_another(
+        self, book: Booking, debit: Account, credit: Account
+    ) -> None:
+        """A capture turns revenue into a claim on the gateway; a refund takes the claim away."""
+        (transfer,) = book("pay_1", Money(minor=1240, currency="KWD"))
+
+        assert ("pay_1", debit, credit, 1240, "KWD") == (
+            transfer.payment_id,
+            transfer.debit,
+            transfer.credit,
+            transfer.amount,
+            transfer.currency,
+        )
+
+    @given(bookings)
+    def test_books_always_balance(self, booked: list[tuple[Booking, Money]]) -> None:
+        """Whatever is booked, per currency the debits equal the credits."""
+        balances: Counter[tuple[str, Account]] = Counter()
+        for book, money in booked:
+            for transfer in book("pay_1", money):
+                balances[transfer.currency, transfer.debit] += transfer.amount
+                balances[transfer.currency, transfer.credit] -= transfer.amount
+
+        for currency in ("EUR", "JPY", "KWD"):
+            assert 0 == sum(balances[currency, account] for account in Account)
+
+    @given(amounts)
+    def test_refund_of_all_leaves_nothing_at_the_gateway(self, money: Money) -> None:
+        """What was captured and given back in full is nobody's claim any more."""
+        transfers = (*captured("pay_1", money), *refunded("pay_1", money))
+
+        gained = sum(t.amount for t in transfers if t.debit is Account.GATEWAY_CLEARING)
+        lost = sum(t.amount for t in transfers if t.credit is Account.GATEWAY_CLEARING)
+
+        assert gained == lost
+
+    @pytest.mark.parametrize("book", [captured, refunded])
+    @pytest.mark.parametrize("minor", [0, -1])
+    def test_nothing_is_not_booked(self, book: Booking, minor: int) -> None:
+        """A transfer moves something, and only forwards: its direction is in its accounts."""
+        with pytest.raises(ValueError, match="greater than 0"):
+            book("pay_1", Money(minor=minor, currency="EUR"))

@@ -1,0 +1,217 @@
+"""Payments with the real activities: database, gateway and run must agree at the end."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.records import Records
+from activities.stripe_calls import StripeCalls
+from paysaga.database.engine import create_engine, sessions
+from paysaga.database.migrations import migrate
+from paysaga.database.reads import Reads
+from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason, RequestMark
+from tests.fakes import a_payment
+from tests.simulated import Simulated, gateway
+from tests.workflows.conftest import Run
+from workflows import addresses
+from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+
+S = PaymentStatus
+DECLINED = "pm_card_visa_chargeDeclined"
+AUTHENTICATED = "pm_card_authenticationRequired"
+
+
+@dataclass
+class Shop:
+    """One payment, with everything real around it but the clock."""
+
+    env: WorkflowEnvironment
+    run: Run
+    reads: Reads
+    simulated: Simulated
+
+    async def first_outcome(self) -> PaymentState:
+        return await self.run.execute_update(PaymentWorkflow.first_outcome)
+
+    async def retry(self, method: str, key: str) -> PaymentState:
+        mark = RequestMark(key=key, fingerprint=key)
+        request = RetryRequest(method=method, actor="customer:cst_1", request=mark)
+        return await self.run.execute_update(PaymentWorkflow.retry, request)
+
+    async def cancel(self) -> PaymentState:
+        mark = RequestMark(key="cancel", fingerprint="cancel")
+        request = CancelRequest(actor="customer:cst_1", request=mark)
+        return await self.run.execute_update(PaymentWorkflow.cancel, request)
+
+    async def agreed(self) -> PaymentState:
+        """The run's result, once row and gateway say the same."""
+        result = await self.run.result()
+        row = await self.reads.payment(self.run.id)
+        intent = await self.simulated.client.v1.payment_intents.retrieve_async(
+            result.intent_id or ""
+        )
+        assert result == row
+        assert ("succeeded" if result.status is S.SUCCEEDED else "canceled") == intent.status
+        assert (result.amount_captured, "eur") == (intent.amount_received, intent.currency)
+        assert result.id == intent.metadata["payment_id"]
+        return result
+
+
+Open = Callable[..., AbstractAsyncContextManager[Shop]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simulated]:
+    async with gateway(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AsyncEngine]:
+    path: Path = tmp_path_factory.mktemp("database") / "paysaga.db"
+    await migrate(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def shop(env: WorkflowEnvironment, simulated: Simulated, engine: AsyncEngine) -> Open:
+    """Start a payment of its own order."""
+
+    @asynccontextmanager
+    async def start(method: str = "pm_card_visa", **options: timedelta) -> AsyncIterator[Shop]:
+        payment = _payment(method, **options)
+        calls, records = StripeCalls(simulated.client), Records(sessions(engine))
+        queue = f"queue-{payment.id}"
+        desk = Worker(
+            env.client,
+            task_queue=addresses.GATEWAY,
+            activities=[
+                calls.create_intent,
+                calls.confirm_intent,
+                calls.retrieve_intent,
+                calls.close_intent,
+            ],
+        )
+        book = Worker(
+            env.client,
+            task_queue=queue,
+            workflows=[PaymentWorkflow],
+            activities=[records.record],
+        )
+        async with desk, book:
+            run = await env.client.start_workflow(
+                PaymentWorkflow.run, payment, id=payment.id, task_queue=queue
+            )
+            yield Shop(env, run, Reads(sessions(engine)), simulated)
+
+    return start
+
+
+def _payment(method: str, **options: timedelta) -> Payment:
+    name = uuid4().hex
+    return a_payment(f"pay_{name}", **options).model_copy(
+        update={"order_id": f"order-{name}", "customer_id": f"cst_{name}", "method": method}
+    )
+
+
+@pytest.mark.stripe
+async def test_good_card_is_paid(shop: Open) -> None:
+    """One confirm, one charge, and all three agree."""
+    async with shop() as payment:
+        first = await payment.first_outcome()
+        result = await payment.agreed()
+
+    assert first == result
+    assert S.SUCCEEDED is result.status
+
+
+@pytest.mark.stripe
+async def test_second_card_pays_the_same_intent(shop: Open) -> None:
+    """After a decline another card takes the money through the one intent."""
+    async with shop(DECLINED) as payment:
+        first = await payment.first_outcome()
+        second = await payment.retry("pm_card_mastercard", "retry-1")
+        result = await payment.agreed()
+
+    assert (S.AWAITING_RETRY, S.SUCCEEDED) == (first.status, second.status)
+    assert first.intent_id == result.intent_id
+    assert 2 == result.attempts_used
+
+
+@pytest.mark.stripe
+async def test_three_declines_fail(shop: Open) -> None:
+    """The gateway's intent is canceled when the attempts are used up."""
+    async with shop(DECLINED) as payment:
+        await payment.first_outcome()
+        await payment.retry(DECLINED, "retry-1")
+        await payment.retry(DECLINED, "retry-2")
+        result = await payment.agreed()
+
+    assert (S.FAILED, Reason.ATTEMPTS_USED_UP) == (result.status, result.reason)
+
+
+@pytest.mark.stripe
+async def test_cancel_cancels_at_the_gateway(shop: Open) -> None:
+    """A canceled payment leaves no open intent behind."""
+    async with shop(DECLINED) as payment:
+        await payment.first_outcome()
+        await payment.cancel()
+        result = await payment.agreed()
+
+    assert S.CANCELED is result.status
+
+
+@pytest.mark.stripe
+async def test_unfinished_authentication_expires(shop: Open) -> None:
+    """Nobody finishes 3DS: at the end of the hold the intent is canceled."""
+    async with shop(AUTHENTICATED, hold=timedelta(minutes=5)) as payment:
+        first = await payment.first_outcome()
+        result = await payment.agreed()
+
+    assert (S.REQUIRES_ACTION, S.EXPIRED) == (first.status, result.status)
+
+
+@pytest.mark.parametrize("outcome", ["authorize", "fail"])
+async def test_authentication_decides(shop: Open, outcome: str) -> None:
+    """What the customer did at the gateway's page is read from the intent."""
+    async with shop(AUTHENTICATED) as payment:
+        first = await payment.first_outcome()
+        await payment.simulated.authenticate(first.intent_id or "", outcome)
+        after = await payment.run.execute_update(PaymentWorkflow.refresh)
+        if outcome == "fail":
+            await payment.cancel()
+        result = await payment.agreed()
+
+    expected = S.SUCCEEDED if outcome == "authorize" else S.AWAITING_RETRY
+    assert expected is after.status
+    assert result.is_final
+
+
+@pytest.mark.parametrize("kind", ["effect_reply_lost", "refuse_before", "key_in_use"])
+@pytest.mark.parametrize(
+    "operation", ["payment_intents.create", "payment_intents.confirm", "customers.create"]
+)
+async def test_lost_calls_charge_once(shop: Open, operation: str, kind: str) -> None:
+    """Whichever call is lost, with or without its effect: one charge, and all three agree."""
+    async with shop("pm_card_authenticationRequired") as warm:
+        await warm.cancel()
+        await warm.simulated.arm(operation, kind)
+    async with shop() as payment:
+        result = await payment.agreed()
+        charges = await payment.simulated.client.v1.charges.list_async(
+            {"payment_intent": result.intent_id or ""}
+        )
+
+    assert S.SUCCEEDED is result.status
+    assert ["succeeded"] == [charge.status for charge in charges.data]
