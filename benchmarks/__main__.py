@@ -6,13 +6,13 @@ import os
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx
@@ -27,8 +27,9 @@ from benchmarks.actions import billable_actions
 from benchmarks.bare import QUEUE, BareWorkflow
 from benchmarks.measure import Measured, closed_loop
 from paysaga.demo import programs
-from paysaga.demo.programs import Program
+from paysaga.demo.programs import ORDER_SERVICE_TOKEN, Program
 from paysaga.demo.settings import DemoSettings
+from paysaga.demo.shop.catalog import PRODUCTS
 from paysaga.demo.supervisor import Supervisor
 from paysaga.settings import Settings
 from paysaga.temporal import connect, exit_cleanly
@@ -45,6 +46,7 @@ class Stack:
 
     temporal: Client
     api: httpx.AsyncClient
+    shop: httpx.AsyncClient
     worker_pid: int
 
 
@@ -65,18 +67,26 @@ async def running(console: Console, *, with_orders: bool) -> AsyncIterator[Stack
                 bench_worker,
                 programs.simulator(settings),
                 programs.api(settings),
+                programs.shop(settings),
             ]
             await supervisor.start(*(_told(one, with_orders=with_orders) for one in started))
             ours = Settings(temporal_address=settings.temporal_address)
             token = issue_token(ours, "bench", Role.SERVICE, timedelta(hours=1))
-            async with httpx.AsyncClient(
-                base_url=f"{settings.api_url}/api/v1",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=60,
-                limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
-            ) as api:
+            async with (
+                httpx.AsyncClient(
+                    base_url=f"{settings.api_url}/api/v1",
+                    headers={"Authorization": f"Bearer {token}"},
+                    timeout=60,
+                    limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
+                ) as api,
+                httpx.AsyncClient(
+                    base_url=settings.shop_url,
+                    headers={"Authorization": f"Bearer {ORDER_SERVICE_TOKEN}"},
+                    timeout=60,
+                ) as shop,
+            ):
                 pids = json.loads((settings.state / "processes.json").read_text())
-                yield Stack(await connect(ours), api, pids["worker"])
+                yield Stack(await connect(ours), api, shop, pids["worker"])
 
 
 def _told(program: Program, *, with_orders: bool) -> Program:
@@ -92,7 +102,7 @@ def _told(program: Program, *, with_orders: bool) -> Program:
     return replace(program, environment=environment)
 
 
-def _free_ports() -> dict[str, int]:
+def _free_ports() -> dict[str, Any]:
     names = ("shop_port", "api_port", "temporal_port", "temporal_ui_port", "simulator_port")
     held = [socket.create_server(("127.0.0.1", 0)) for _ in names]
     ports = {name: server.getsockname()[1] for name, server in zip(names, held, strict=True)}
@@ -101,15 +111,34 @@ def _free_ports() -> dict[str, int]:
     return ports
 
 
-async def check_out(stack: Stack, order_id: str | None = None) -> str | None:
+async def check_out(stack: Stack) -> str | None:
     """One customer pays one order with a good card; the payment's id if it is paid at once."""
-    answer = await stack.api.post(
-        "/payments",
-        json={
-            "order_id": order_id or f"order-{uuid4().hex[:12]}",
+    return await _pay(
+        stack,
+        {
+            "order_id": f"order-{uuid4().hex[:12]}",
             "amount": 1250,
             "currency": "EUR",
             "customer_id": f"cst_{uuid4().hex[:12]}",
+        },
+    )
+
+
+async def check_out_an_order(stack: Stack) -> str | None:
+    """The same for an order of the shop, which reserves and confirms it."""
+    customer = f"cst_{uuid4().hex[:12]}"
+    answer = await stack.shop.post(
+        "/orders", json={"customer_id": customer, "product": next(iter(PRODUCTS))}
+    )
+    order_id = answer.raise_for_status().json()["order_id"]
+    return await _pay(stack, {"order_id": order_id, "customer_id": customer})
+
+
+async def _pay(stack: Stack, order: dict[str, object]) -> str | None:
+    answer = await stack.api.post(
+        "/payments",
+        json={
+            **order,
             "payment_method_id": "pm_card_visa",
             "return_url": "https://shop.example/return",
         },
@@ -208,9 +237,11 @@ def _add(table: Table, what: str, measured: Measured) -> None:
     )
 
 
-async def count_actions(stack: Stack, console: Console, what: str, order: str | None) -> None:
+async def count_actions(
+    stack: Stack, console: Console, what: str, pay: Callable[[Stack], Awaitable[str | None]]
+) -> None:
     """Print what one payment is billed, action by action."""
-    payment_id = await check_out(stack, order)
+    payment_id = await pay(stack)
     if payment_id is None:
         raise SystemExit(f"{what}: the payment was not paid at once")
     actions, events, size = await actions_of(stack, payment_id)
@@ -226,8 +257,11 @@ async def main() -> None:
     console = Console()
     async with running(console, with_orders=False) as stack:
         await asyncio.gather(*(check_out(stack) for _ in range(10)))  # everything is warm
-        await count_actions(stack, console, "Checkout without 3DS", None)
+        await count_actions(stack, console, "Checkout without 3DS", check_out)
         await compare(stack, console)
+    async with running(console, with_orders=True) as stack:
+        await asyncio.gather(*(check_out_an_order(stack) for _ in range(5)))
+        await count_actions(stack, console, "With the order service", check_out_an_order)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
 
 S = PaymentStatus
 DECLINED = "pm_card_visa_chargeDeclined"
+DAY = timedelta(hours=24)
 AUTHENTICATED = "pm_card_authenticationRequired"
 
 
@@ -89,8 +90,8 @@ def shop(env: WorkflowEnvironment, simulated: Simulated, engine: AsyncEngine) ->
     """Start a payment of its own order."""
 
     @asynccontextmanager
-    async def start(method: str = "pm_card_visa", **options: timedelta) -> AsyncIterator[Shop]:
-        payment = _payment(method, **options)
+    async def start(method: str = "pm_card_visa", hold: timedelta = DAY) -> AsyncIterator[Shop]:
+        payment = _payment(method, hold)
         calls, records = StripeCalls(simulated.client), Records(sessions(engine))
         queue = f"queue-{payment.id}"
         desk = Worker(
@@ -118,9 +119,9 @@ def shop(env: WorkflowEnvironment, simulated: Simulated, engine: AsyncEngine) ->
     return start
 
 
-def _payment(method: str, **options: timedelta) -> Payment:
+def _payment(method: str, hold: timedelta) -> Payment:
     name = uuid4().hex
-    return a_payment(f"pay_{name}", **options).model_copy(
+    return a_payment(f"pay_{name}", hold=hold).model_copy(
         update={"order_id": f"order-{name}", "customer_id": f"cst_{name}", "method": method}
     )
 
