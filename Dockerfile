@@ -22,9 +22,8 @@ RUN useradd --system --uid 10001 --create-home paysaga \
 COPY --from=build /opt/paysaga /opt/paysaga
 ENV PATH=/opt/paysaga/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     API_HOST=0.0.0.0 API_PORT=8009
-# What a process writes: a SQLite file, the simulator's state.
+# What a process writes: a SQLite file, the simulator's state. Mount a volume here to keep it.
 WORKDIR /data
-VOLUME /data
 USER paysaga
 EXPOSE 8009
 # For the API. The other processes name a check of their own, or none.

@@ -107,21 +107,16 @@ class StripeCalls:
         """
         if order.generation and (known := await self._known_intent(order)):
             return known
-        customer = order.gateway_customer_id or await self._create_customer(order)
-        params: PaymentIntentCreateParams = {
-            "amount": to_gateway(order.money),
-            "currency": order.money.currency.lower(),
-            "customer": customer,
-            "metadata": _marks(order),
-        }
-        if order.description:
-            params["description"] = order.description
-        if order.statement_descriptor_suffix:
-            params["statement_descriptor_suffix"] = order.statement_descriptor_suffix
-        key = _key(order.payment_id, "intent", order.generation)
-        return as_intent(
-            await _answer(self._intents.create_async(params, {"idempotency_key": key}))
-        )
+        if order.gateway_customer_id:
+            try:
+                return await self._make_intent(order, order.gateway_customer_id, "intent")
+            except stripe.StripeError as error:
+                if not _is_missing(error, "customer"):
+                    raise as_failure(error) from None
+            # Somebody has deleted the customer at the gateway: they may pay all the same.
+        customer = await self._create_customer(order)
+        step = "intent:again" if order.gateway_customer_id else "intent"
+        return await _answer(self._make_intent(order, customer, step))
 
     @activity.defn
     async def confirm_intent(self, order: ConfirmOrder) -> Intent:
@@ -149,7 +144,7 @@ class StripeCalls:
         except stripe.InvalidRequestError as error:
             return await self._refused(order, error)
         except stripe.StripeError as error:
-            raise as_failure(error) from error
+            raise as_failure(error) from None
         return as_intent(confirmed)
 
     @activity.defn
@@ -169,9 +164,9 @@ class StripeCalls:
         except stripe.InvalidRequestError as error:
             # It became final, or `processing`, between our look and our cancel.
             if _code(error) not in _STATE_CODES:
-                raise as_failure(error) from error
+                raise as_failure(error) from None
         except stripe.StripeError as error:
-            raise as_failure(error) from error
+            raise as_failure(error) from None
         # Only what a look shows is a proof.
         return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
 
@@ -198,13 +193,31 @@ class StripeCalls:
         """What the refund is now."""
         return as_refund(await _answer(self._refunds.retrieve_async(refund_id)))
 
+    async def _make_intent(self, order: IntentOrder, customer: str, step: str) -> Intent:
+        params: PaymentIntentCreateParams = {
+            "amount": to_gateway(order.money),
+            "currency": order.money.currency.lower(),
+            "customer": customer,
+            "metadata": _marks(order),
+        }
+        if order.description:
+            params["description"] = order.description
+        if order.statement_descriptor_suffix:
+            params["statement_descriptor_suffix"] = order.statement_descriptor_suffix
+        key = _key(order.payment_id, step, order.generation)
+        return as_intent(await self._intents.create_async(params, {"idempotency_key": key}))
+
     async def _create_customer(self, order: IntentOrder) -> str:
         customer = await _answer(
             self._customers.create_async(
                 {"metadata": {"customer_id": order.customer_id, "environment": order.environment}},
                 {
                     "idempotency_key": _key(
-                        f"{order.environment}:{order.customer_id}", "customer", order.generation
+                        f"{order.environment}:{order.customer_id}",
+                        f"customer:after:{order.gateway_customer_id}"
+                        if order.gateway_customer_id
+                        else "customer",
+                        order.generation,
                     )
                 },
             )
@@ -237,7 +250,7 @@ class StripeCalls:
         """A method that cannot be used is the customer's to change; a wrong state is a fact."""
         about_method = (getattr(error.error, "param", None) or "").startswith("payment_method")
         if not about_method and _code(error) not in _METHOD_CODES | _STATE_CODES:
-            raise as_failure(error) from error
+            raise as_failure(error) from None
         intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         if had_effect(intent, order.seen_charge_id):
             return as_intent(intent)
@@ -360,6 +373,10 @@ def _id(thing: object) -> str | None:
     return str(thing.id)  # type: ignore[attr-defined]  # an expanded object
 
 
+def _is_missing(error: stripe.StripeError, param: str) -> bool:
+    return _code(error) == "resource_missing" and getattr(error.error, "param", None) == param
+
+
 def _code(error: stripe.StripeError) -> str | None:
     return error.error.code if error.error else error.code
 
@@ -368,4 +385,4 @@ async def _answer(call: Awaitable[T]) -> T:
     try:
         return await call
     except stripe.StripeError as error:
-        raise as_failure(error) from error
+        raise as_failure(error) from None

@@ -5,7 +5,8 @@ from typing import Final
 
 from fastapi import Response
 
-from api.errors import (
+from api.identity import Caller
+from api.refusals import (
     Declined,
     GatewayRefused,
     OrderRefused,
@@ -13,7 +14,6 @@ from api.errors import (
     PaymentExpired,
     Refusal,
 )
-from api.identity import Caller
 from api.views import Links, MethodView, PaymentView, status_facts
 from paysaga.domain.declines import decline_for
 from paysaga.domain.payment import PaymentState, PaymentStatus, Reason

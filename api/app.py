@@ -32,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
     )
     api = APIRouter(prefix=API)
     for room in (payments, orders, webhooks):

@@ -9,9 +9,9 @@ from fastapi import Response
 from api.answers import outcome, payment_view, replayed
 from api.bodies import Body, RetryOrder
 from api.connections import Connections
-from api.errors import AlreadySucceeded, KeyReused, NotCancelable, NotRetryable, Refusal
 from api.identity import Caller
-from api.runs import NoAnswerYet, NotTaken, RunOver
+from api.refusals import AlreadySucceeded, KeyReused, NotCancelable, NotRetryable, Refusal
+from api.run_errors import NoAnswerYet, NotTaken, RunOver
 from api.views import PaymentView
 from paysaga.domain import ids
 from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, RequestMark

@@ -6,7 +6,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.errors import PROBLEM_JSON, Problem
+from api.errors import PROBLEM_JSON
+from api.problems import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jwt import PyJWK, PyJWKClient
 from jwt.exceptions import InvalidTokenError, PyJWKClientError, PyJWTError
 
-from api.errors import BadToken, Forbidden, NotSignedIn, TokensUnchecked
+from api.refusals import BadToken, Forbidden, NotSignedIn, TokensUnchecked
 from paysaga.domain.message import Message
 from paysaga.settings import Settings
 from paysaga.tokens import Role

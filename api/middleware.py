@@ -15,7 +15,7 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import errors
+from api import errors, refusals
 from paysaga.domain.cards import holds_card_number
 from paysaga.settings import Settings
 
@@ -125,8 +125,8 @@ class Guarded:
             body = await _read(request, receive, WEBHOOK_LIMIT_BYTES if is_webhook else self._limit)
             # A card number in a webhook would be the gateway's own doing; none is ever sent.
             if not is_webhook and _holds_card_number(request, body):
-                raise errors.CardNumber
-        except errors.Refusal as refusal:
+                raise refusals.CardNumber
+        except refusals.Refusal as refusal:
             answer = await errors.answer(request, refusal)
             await answer(scope, receive, send)
             return
@@ -153,7 +153,7 @@ def _id_of(told: str | None) -> str:
 async def _read(request: Request, receive: Receive, limit: int) -> bytes | None:
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told) > limit:
-        raise errors.TooLarge
+        raise refusals.TooLarge
     body = bytearray()
     while True:
         message = await receive()
@@ -161,7 +161,7 @@ async def _read(request: Request, receive: Receive, limit: int) -> bytes | None:
             return None
         body += message.get("body", b"")
         if len(body) > limit:
-            raise errors.TooLarge
+            raise refusals.TooLarge
         if not message.get("more_body", False):
             return bytes(body)
 

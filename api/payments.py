@@ -21,9 +21,9 @@ from api.bodies import (
 from api.changing import Changing
 from api.connections import Here
 from api.documents import READ, SEEN, changed, problems
-from api.errors import Missing, TemporalUnavailable
 from api.identity import CUSTOMER_ID_PATTERN, Caller, allowed
-from api.runs import RunOver
+from api.refusals import Missing, TemporalUnavailable
+from api.run_errors import RunOver
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
 from api.visible import PaymentId, VisiblePayment, Who

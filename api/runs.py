@@ -2,18 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 from typing import Final
 
 from temporalio.client import (
     Client,
-    RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -21,11 +18,9 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
-from api.errors import TemporalUnavailable
-from api.middleware import timed
+from api.refusals import TemporalUnavailable
+from api.run_errors import NoAnswerYet, RunOver, translated
 from paysaga.domain import payment as rules
 from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
 from workflows import addresses
@@ -35,30 +30,6 @@ from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
 LOOK: Final = timedelta(seconds=2)
 
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
-
-
-class NoAnswerYet(Exception):
-    """The run goes on, but its outcome was not known in time."""
-
-
-class RunOver(Exception):
-    """The run is not there (any more) or has ended without an answer: the row tells."""
-
-
-class StartedBefore(RunOver):
-    """The run has ended, and it was started by another request."""
-
-
-class NotTaken(Exception):
-    """The run does not take this request as the payment stands."""
-
-
-class OrderTaken(Exception):
-    """Another payment holds the order."""
-
-    def __init__(self, payment_id: str | None) -> None:
-        super().__init__(payment_id)
-        self.payment_id = payment_id
 
 
 class Runs:
@@ -84,7 +55,7 @@ class Runs:
         )
         consumed = asyncio.create_task(_consume(operation))
         try:
-            async with _translated(self._wait):
+            async with translated(self._wait):
                 return await self._client.execute_update_with_start_workflow(
                     PaymentWorkflow.first_outcome,
                     id=payment.request.fingerprint,
@@ -127,7 +98,7 @@ class Runs:
     async def nudge(self, payment_id: str) -> None:
         """Tell the run that something has happened at the gateway."""
         try:
-            async with _translated(LOOK):
+            async with translated(LOOK):
                 await self._run(payment_id).signal(PaymentWorkflow.nudged, rpc_timeout=LOOK)
         except NoAnswerYet as error:
             raise TemporalUnavailable from error
@@ -136,7 +107,7 @@ class Runs:
         """A payment whose run is there, though its row is not yet: as it was handed over."""
         run = self._run(payment_id)
         try:
-            async with _translated(LOOK):
+            async with translated(LOOK):
                 if (await run.describe(rpc_timeout=LOOK)).status is not _RUNNING:
                     return None
                 async for event in run.fetch_history_events(page_size=1, rpc_timeout=LOOK):
@@ -154,7 +125,7 @@ class Runs:
         return await self._client.service_client.check_health(timeout=LOOK)
 
     async def _update(self, update: Callable[[], Awaitable[PaymentState]]) -> PaymentState:
-        async with _translated(self._wait):
+        async with translated(self._wait):
             return await update()
 
     def _run(self, payment_id: str) -> Run:
@@ -162,52 +133,6 @@ class Runs:
 
 
 _RUNNING: Final = WorkflowExecutionStatus.RUNNING
-# The SDK bounds one call, not the polling that may follow, nor its own repeats.
-_GRACE: Final = timedelta(milliseconds=500)
-_NO_ANSWER: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
-_OURS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
-
-
-@asynccontextmanager
-async def _translated(wait: timedelta) -> AsyncIterator[None]:
-    """Bound the time, count it, and tell Temporal's errors in our words."""
-    try:
-        with timed("temporal"):
-            async with asyncio.timeout((wait + _GRACE).total_seconds()):
-                yield
-    except (RPCTimeoutOrCancelledError, TimeoutError) as error:
-        raise NoAnswerYet from error
-    except WorkflowUpdateFailedError as error:
-        raise _refusal(error) from error
-    except WorkflowAlreadyStartedError as error:
-        raise StartedBefore from error
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise RunOver from error
-        if error.status in _NO_ANSWER:
-            raise NoAnswerYet from error
-        if error.status in _OURS:
-            raise
-        raise TemporalUnavailable from error
-    except RuntimeError as error:
-        # A client that connects at its first call fails with this while the server is away.
-        if "client connect" not in str(error):
-            raise
-        raise TemporalUnavailable from error
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> Exception:
-    """What an update failed with: a refusal that we know, or the end of its run."""
-    cause: BaseException | None = error.cause
-    while cause is not None:
-        if isinstance(cause, ApplicationError):
-            if cause.type == "NotNow":
-                return NotTaken()
-            if cause.type == "OrderTaken":
-                holder = next(iter(cause.details), None)
-                return OrderTaken(holder if isinstance(holder, str) else None)
-        cause = cause.__cause__
-    return RunOver()
 
 
 def _found_by(payment: Payment) -> TypedSearchAttributes:

@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from api.errors import BadSignature
+from api.refusals import BadSignature
 
 HEADER: Final = "Stripe-Signature"
 # The SDK takes any moment in the future. We do not: its clock may be a minute ahead of ours.

@@ -3,7 +3,9 @@
 from api.answers import address
 from api.bodies import PaymentOrder
 from api.connections import Connections
-from api.errors import (
+from api.identity import Caller
+from api.middleware import timed
+from api.refusals import (
     AmountMismatch,
     Forbidden,
     Invalid,
@@ -14,9 +16,7 @@ from api.errors import (
     Refusal,
     TemporalUnavailable,
 )
-from api.identity import Caller
-from api.middleware import timed
-from api.runs import NoAnswerYet, OrderTaken, RunOver, StartedBefore
+from api.run_errors import NoAnswerYet, OrderTaken, RunOver, StartedBefore
 from paysaga.domain import ids
 from paysaga.domain.money import Money, check_chargeable
 from paysaga.domain.payment import HOLDS_ORDER, Payment, PaymentState, Policy, RequestMark

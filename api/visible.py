@@ -7,8 +7,8 @@ from fastapi import Depends, Path
 
 from api.bodies import ORDER_ID_PATTERN, PAYMENT_ID_PATTERN
 from api.connections import Here
-from api.errors import Missing
 from api.identity import Caller, caller
+from api.refusals import Missing
 from paysaga.domain.payment import PaymentState
 
 # The patterns are not the framework's to check: whatever is not an id of ours is missing.

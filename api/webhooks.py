@@ -13,8 +13,8 @@ from api import signatures
 from api.changing import waits
 from api.connections import Connections, Here
 from api.documents import problems
-from api.errors import NotAnEvent, TemporalUnavailable
-from api.runs import RunOver
+from api.refusals import NotAnEvent, TemporalUnavailable
+from api.run_errors import RunOver
 from paysaga.database.inbox import InboxEvent
 from paysaga.settings import Settings
 

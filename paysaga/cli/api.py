@@ -46,15 +46,20 @@ class PaymentsApi:
     def _asked(self, path: str, query: dict[str, str] | None = None) -> Answer:
         try:
             answer = self._http.get(path, params=query)
-            told: Answer = answer.json()
+            told = answer.json()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise CannotAsk(
-                f"Paysaga's API does not answer at {self._http.base_url}: start it (make demo), or"
-                " set PAYSAGA_API_URL to where it is."
-            ) from error
-        if answer.is_success and isinstance(told, dict):
-            return told
-        raise _refusal(answer.status_code, told)
+            raise self._nobody() from error
+        if not isinstance(told, dict):
+            raise self._nobody()
+        if not answer.is_success:
+            raise _refusal(answer.status_code, told)
+        return told
+
+    def _nobody(self) -> CannotAsk:
+        return CannotAsk(
+            f"Paysaga's API does not answer at {self._http.base_url}: start it (make demo), or set"
+            " PAYSAGA_API_URL to where it is."
+        )
 
 
 @contextmanager
@@ -81,8 +86,7 @@ def connected() -> Iterator[PaymentsApi]:
         yield PaymentsApi(http)
 
 
-def _refusal(status: int, told: object) -> Refused:
-    detail = str(told.get("detail", "")) if isinstance(told, dict) else ""
+def _refusal(status: int, told: Answer) -> Refused:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return Refused("The API does not take the token: set PAYSAGA_TOKEN to a valid one.")
@@ -90,7 +94,7 @@ def _refusal(status: int, told: object) -> Refused:
             return Refused("The token's role may not do this: use one with role support or admin.")
         case HTTPStatus.NOT_FOUND:
             return Refused("There is no such payment, or the token may not see it.")
-    return Refused(f"The API refused with {status}: {detail or 'no reason given'}")
+    return Refused(f"The API refused with {status}: {told.get('detail') or 'no reason given'}")
 
 
 def _left_by_the_demo(name: str) -> str | None:

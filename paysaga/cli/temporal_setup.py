@@ -29,10 +29,11 @@ def run(settings: Settings) -> None:
         CannotAsk: Temporal does not answer.
         Refused: It will not have them.
     """
-    asyncio.run(_run(settings))
+    asyncio.run(register(settings))
 
 
-async def _run(settings: Settings) -> None:
+async def register(settings: Settings) -> None:
+    """The same, for code that is asynchronous already."""
     try:
         client = await connect(settings)
         missing = await _missing(client)

@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         url = load_settings().database_url
         asyncio.run(_run(asked.step, url, asked.revision))
-    except (CommandError, WrongSettings, OSError) as error:
+    except (CommandError, WrongSettings, OSError, ValueError) as error:
         sys.exit(str(error))
     except DBAPIError as error:
         sys.exit(f"the database of DATABASE_URL: {error.orig}")

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -19,7 +20,11 @@ Sessions = async_sessionmaker[AsyncSession]
 Insert = sqlite.Insert | postgresql.Insert
 Inserting = Callable[[Table], Insert]
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
 _BUSY_SECONDS: Final = 10
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -65,11 +70,12 @@ def database_address(database_url: str) -> URL:
     Raises:
         ValueError: This is neither SQLite nor PostgreSQL.
     """
-    url = make_url(database_url)
-    backend = url.get_backend_name()
-    if backend not in _DRIVERS:
-        raise ValueError(f"DATABASE_URL must be sqlite:///… or postgresql://…, not {backend}")
-    return url.set(drivername=_DRIVERS[backend])
+    try:
+        url = make_url(database_url)
+        return url.set(drivername=_DRIVERS[url.get_backend_name()])
+    except (KeyError, ArgumentError):
+        # The URL may hold a password: it is not repeated.
+        raise ValueError("DATABASE_URL must be sqlite:///… or postgresql://…") from None
 
 
 def sessions(engine: AsyncEngine) -> Sessions:

@@ -17,10 +17,8 @@ from paysaga.demo.trouble import Trouble
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 12.0
 PROBE_SECONDS: Final = 0.1
-# A process that dies this often in a row is broken; starting it again would only hide that.
-DEATHS_ALLOWED: Final = 5
-# One that lived this long was well: its death starts a new count.
-WELL_SECONDS: Final = 30.0
+# A process that fails to start this often in a row is broken; another try would only hide that.
+FAILURES_ALLOWED: Final = 3
 LAST_LINES: Final = 12
 
 
@@ -55,15 +53,8 @@ class Child:
             Trouble: It ended, or did not work in time; with the last lines of its log.
         """
         await self._spawn()
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                while not await self._program.is_ready(self._started):
-                    self._must_live()
-                    await asyncio.sleep(PROBE_SECONDS)
-        except TimeoutError:
-            raise Trouble(
-                f"{self.name} is not ready after {READY_SECONDS:.0f} seconds. {self._told()}"
-            ) from None
+        if not await self._works():
+            raise Trouble(f"{self.name} {self._standing()}. {self._told()}")
 
     async def finish(self) -> None:
         """Run a program that ends by itself.
@@ -73,7 +64,7 @@ class Child:
         """
         process = await self._spawn()
         if await process.wait():
-            raise Trouble(f"{self.name} failed. {self._told()}")
+            raise Trouble(f"{self.name} {self._standing()}. {self._told()}")
 
     async def keep_alive(self) -> None:
         """Start it again whenever it dies, until canceled.
@@ -81,16 +72,20 @@ class Child:
         Raises:
             Trouble: It dies again and again.
         """
-        deaths = 0
+        failures = 0
         while self._process is not None:
-            code = await self._process.wait()
-            lived = (datetime.now(UTC) - self._started).total_seconds()
-            deaths = 1 if lived > WELL_SECONDS else deaths + 1
-            if deaths > DEATHS_ALLOWED:
-                raise Trouble(f"{self.name} ends again and again. {self._told()}")
-            self._say(f"{self.name} {_ending(code)}: starting it again")
-            await asyncio.sleep(PROBE_SECONDS * 2**deaths)
+            await self._process.wait()
+            self._on_change()
+            if failures > FAILURES_ALLOWED:
+                raise Trouble(f"{self.name} {self._standing()}, again and again. {self._told()}")
+            self._say(f"{self.name} {self._standing()}: starting it again")
+            await asyncio.sleep(PROBE_SECONDS * 2**failures)
             await self._spawn()
+            if await self._works():
+                failures = 0
+                self._say(f"{self.name} works again")
+            elif not self._was_killed():
+                failures += 1
 
     async def stop(self) -> None:
         """End it, kindly first."""
@@ -127,17 +122,30 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
-    def _must_live(self) -> None:
-        if self._process is not None and self._process.returncode is not None:
-            code = self._process.returncode
-            raise Trouble(f"{self.name} {_ending(code)} while starting. {self._told()}")
+    async def _works(self) -> bool:
+        """Whether it comes to work, before it ends or the time is over."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while not await self._program.is_ready(self._started):
+                    if self.pid is None:
+                        return False
+                    await asyncio.sleep(PROBE_SECONDS)
+        except TimeoutError:
+            return False
+        return True
+
+    def _was_killed(self) -> bool:
+        """Somebody's SIGKILL says nothing about the process itself."""
+        return self._process is not None and self._process.returncode == -signal.SIGKILL
+
+    def _standing(self) -> str:
+        code = self._process.returncode if self._process else None
+        if code is None:
+            return f"is not ready after {READY_SECONDS:.0f} seconds"
+        if code < 0:
+            return f"was killed ({signal.Signals(-code).name})"
+        return f"ended with exit code {code}"
 
     def _told(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-LAST_LINES:]
         return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in lines)])
-
-
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"was killed ({signal.Signals(-code).name})"
-    return f"ended with exit code {code}"

@@ -46,7 +46,7 @@ async def judged(
         return Story(title, expected, ("the database has no such payment",), payment_id)
     told = await asked(lambda: world.shop.get(f"/orders/{order['order_id']}"))
     intent = await _intent(world, row.intent_id)
-    complaints = _differences(expected, row, result) + _at_gateway(row, intent)
+    complaints = differences(expected, row, result) + at_gateway(row, intent)
     if (told.json()["status"] == OrderStatus.PAID) != (row.status is PaymentStatus.SUCCEEDED):
         complaints += (f"the shop's order is {told.json()['status']}",)
     captured = Money(minor=intent.amount_received, currency=row.money.currency) if intent else None
@@ -62,15 +62,10 @@ async def judged(
     )
 
 
-async def _intent(world: World, intent_id: str | None) -> stripe.PaymentIntent | None:
-    if intent_id is None:
-        return None
-    return await persistently(lambda: world.stripe.v1.payment_intents.retrieve_async(intent_id))
-
-
-def _differences(
+def differences(
     expected: PaymentStatus, row: PaymentState, result: PaymentState
 ) -> tuple[str, ...]:
+    """Where the database does not say what was expected, or not what the workflow says."""
     found = []
     if row.status is not expected:
         found.append(f"expected {expected}, the database says {row.status} ({row.reason})")
@@ -81,7 +76,8 @@ def _differences(
     return tuple(found)
 
 
-def _at_gateway(row: PaymentState, intent: stripe.PaymentIntent | None) -> tuple[str, ...]:
+def at_gateway(row: PaymentState, intent: stripe.PaymentIntent | None) -> tuple[str, ...]:
+    """Where the gateway's intent does not fit the payment."""
     if intent is None:
         return ("the gateway was never asked",)
     paid = row.status is PaymentStatus.SUCCEEDED
@@ -96,3 +92,9 @@ def _at_gateway(row: PaymentState, intent: stripe.PaymentIntent | None) -> tuple
         for name, value in wanted.items()
         if intent[name] != value
     )
+
+
+async def _intent(world: World, intent_id: str | None) -> stripe.PaymentIntent | None:
+    if intent_id is None:
+        return None
+    return await persistently(lambda: world.stripe.v1.payment_intents.retrieve_async(intent_id))

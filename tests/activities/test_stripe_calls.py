@@ -34,12 +34,19 @@ class Desk:
         self.calls = StripeCalls(simulated.client)
         self.payment_id = f"pay_{uuid4().hex}"
 
-    async def intent(self, money: Money = PRICE, *, generation: int = 0, again: int = 1) -> Intent:
+    async def intent(
+        self,
+        money: Money = PRICE,
+        *,
+        generation: int = 0,
+        again: int = 1,
+        customer: str | None = None,
+    ) -> Intent:
         order = IntentOrder(
             payment_id=self.payment_id,
             order_id="order-1",
             customer_id=f"cst_{self.payment_id}",
-            gateway_customer_id=None,
+            gateway_customer_id=customer,
             money=money,
             description="One test product",
             environment="test",
@@ -123,6 +130,20 @@ class TestCreate:
     async def test_repeat_answers_with_the_same_intent(self, desk: Desk) -> None:
         """However often the step runs, the payment has one intent."""
         assert (await desk.intent()).id == (await desk.intent(again=2)).id
+
+    @pytest.mark.stripe
+    async def test_customer_deleted_at_the_gateway_may_pay_again(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """The customer that we remember is gone: they get a new one and their intent."""
+        gone = await simulated.client.v1.customers.create_async({})
+        await simulated.client.v1.customers.delete_async(gone.id)
+
+        intent = await desk.intent(customer=gone.id)
+        again = await desk.intent(customer=gone.id, again=2)
+
+        assert intent == again
+        assert intent.customer_id not in {None, gone.id}
 
     async def test_lost_reply_leaves_one_intent(self, desk: Desk, simulated: Simulated) -> None:
         """The intent was made and the answer lost: the repeat finds it under the same key."""

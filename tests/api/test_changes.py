@@ -241,6 +241,23 @@ class TestCancel:
         assert (409, "already_succeeded") == (answer.status_code, answer.json()["code"])
         assert "succeeded" == answer.json()["payment"]["status"]
 
+    async def test_what_a_person_must_look_at_is_409(self, api: Api) -> None:
+        """While nobody knows what happened, a cancel would be a guess."""
+        payment = await api.shop.pay("pm_mismatch")
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/cancel")
+
+        assert (409, "not_cancelable") == (answer.status_code, answer.json()["code"])
+
+    async def test_a_run_that_is_gone_is_202(self, api: Api, world: World) -> None:
+        """If an operator has ended the run, what becomes of the payment is theirs to say."""
+        payment = await api.shop.pay("pm_requires_action")
+        await world.client.get_workflow_handle(payment["id"]).terminate()
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/cancel")
+
+        assert (202, "requires_action") == (answer.status_code, answer.json()["status"])
+
     async def test_an_unknown_outcome_is_202(self, impatient: Api, api: Api, world: World) -> None:
         """While the gateway works on the money, nobody can say how a cancel ends."""
         payment = await api.shop.pay("pm_processing")

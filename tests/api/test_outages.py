@@ -121,9 +121,11 @@ class TestTemporalDown:
         assert 503 == answer.status_code
 
     async def test_it_finds_back_by_itself(self, world: World) -> None:
-        """The API starts before Temporal does, and needs no restart afterwards."""
+        """The API starts before Temporal does, outlives it, and needs no restart afterwards."""
         port = free_port()
-        settings = world.settings.model_copy(update={"temporal_address": f"127.0.0.1:{port}"})
+        settings = world.settings.model_copy(
+            update={"temporal_address": f"127.0.0.1:{port}", "api_wait_seconds": 0.5}
+        )
         async with serving(settings) as api:
             before, _ = await readiness(api)
             async with await WorkflowEnvironment.start_local(
@@ -131,9 +133,12 @@ class TestTemporalDown:
                 dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
                 dev_server_log_level="error",
             ):
-                after, _ = await readiness(api)
+                meanwhile, _ = await readiness(api)
+            after, _ = await readiness(api)
+            start = await api.shop.post("/payments", an_order())
 
-        assert (503, 200) == (before, after)
+        assert [503, 200, 503] == [before, meanwhile, after]
+        assert (503, "temporal_unavailable") == (start.status_code, start.json()["code"])
 
 
 class TestDatabaseDown:

@@ -8,7 +8,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from api.errors import PROBLEMS
+from api.middleware import Guarded
+from api.problems import PROBLEMS
+from paysaga.settings import Settings
 from paysaga.tokens import Role
 from tests.api.world import Api, World, a_customer, an_order, serving
 
@@ -198,6 +200,25 @@ class TestLimits:
 
         assert 413 == answer.status_code
         assert 65 == read
+
+    async def test_a_client_that_is_gone_starts_nothing(self) -> None:
+        """Half a body is none."""
+        reached = False
+
+        async def app(*_: object) -> None:
+            nonlocal reached
+            reached = True
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(_: object) -> None:
+            raise AssertionError("nobody is there to hear it")
+
+        scope = {"type": "http", "path": "/", "query_string": b"", "headers": []}
+        await Guarded(app, Settings())(scope, receive, send)
+
+        assert not reached
 
 
 class TestHeaders:

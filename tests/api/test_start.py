@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from paysaga.tokens import Role
 from tests.api.world import Api, World, a_customer, an_order, ended
 from workflows import addresses
@@ -74,6 +76,40 @@ class TestFirstAnswer:
 
         assert "generic_decline" == answer.json()["decline_code"]
         assert "stolen" not in answer.text
+
+    async def test_a_method_that_the_gateway_refuses_is_402(self, api: Api) -> None:
+        """A token that is used up or of another customer: another one may do."""
+        answer = await api.shop.post("/payments", an_order(payment_method_id="pm_refused"))
+
+        told = answer.json()
+        assert (402, "awaiting_retry") == (answer.status_code, told["payment"]["status"])
+        assert "This payment method cannot be used. Please use another one." == told["detail"]
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"description": "refused"}, "gateway_refused"),
+            ({"payment_method_id": "pm_canceled"}, "payment_canceled"),
+        ],
+    )
+    async def test_a_payment_that_is_over_at_once_is_409(
+        self, api: Api, changes: dict[str, str], code: str
+    ) -> None:
+        """What cannot be paid says so with the payment inside, and that nothing was charged."""
+        answer = await api.shop.post("/payments", an_order(**changes))
+
+        told = answer.json()
+        assert (409, code) == (answer.status_code, told["code"])
+        assert "canceled" == told["payment"]["status"]
+        assert "not been charged" in told["detail"]
+
+    async def test_what_a_person_must_look_at_is_202(self, api: Api) -> None:
+        """When nobody can say what happened, nothing is claimed."""
+        answer = await api.shop.post("/payments", an_order(payment_method_id="pm_mismatch"))
+
+        told = answer.json()
+        assert (202, "needs_operator") == (answer.status_code, told["status"])
+        assert "do not pay again" in told["message"]
 
     async def test_a_slow_gateway_is_202_and_the_payment_goes_on(
         self, impatient: Api, world: World
@@ -213,18 +249,32 @@ class TestReplay:
 
         assert [201, 409] == sorted(answer.status_code for answer in answers)
 
-    async def test_a_refused_request_can_be_told_from_a_new_one(self, api: Api) -> None:
-        """Where another payment came first, its key stays refused; a new one tells the truth."""
-        order = an_order(payment_method_id="pm_insufficient_funds")
-        rival = order | {"customer_id": a_customer()}
-        answers = await asyncio.gather(
-            api.shop.post("/payments", order, key="race-1"),
-            api.shop.post("/payments", rival, key="race-2"),
-        )
+    async def test_a_request_that_lost_its_order_stays_refused(
+        self, api: Api, impatient: Api, world: World
+    ) -> None:
+        """Of two requests for an order one wins; the other's key is answered alike for ever."""
+        world.records.may_write.clear()
+        order = an_order(order_id=f"late-{a_customer()}", payment_method_id="pm_lost_card")
+        bodies = {f"rival-{number}": order | {"customer_id": a_customer()} for number in (1, 2)}
+        for key, body in bodies.items():
+            await impatient.shop.post("/payments", body, key=key)
+        world.records.may_write.set()
+        answers = {
+            key: await api.shop.post("/payments", body, key=key) for key, body in bodies.items()
+        }
+        [won] = [key for key, answer in answers.items() if answer.status_code != 409]
+        [lost] = set(bodies) - {won}
 
-        assert [402, 409] == sorted(answer.status_code for answer in answers)
-        refused = next(answer for answer in answers if answer.status_code == 409)
-        assert "order_has_payment" == refused.json()["code"]
+        other = await api.shop.post("/payments", bodies[lost] | {"amount": 999}, key=lost)
+        await api.shop.post(f"/payments/{answers[lost].json()['payment_id']}/cancel")
+        later = await api.shop.post("/payments", bodies[lost], key=lost)
+        afresh = await api.shop.post("/payments", bodies[lost] | {"amount": 999}, key=lost)
+
+        assert "order_has_payment" == answers[lost].json()["code"]
+        assert "order_has_payment" == other.json()["code"]
+        assert (409, "order_has_payment") == (later.status_code, later.json()["code"])
+        assert "new Idempotency-Key" in later.json()["detail"]
+        assert (409, "idempotency_key_reused") == (afresh.status_code, afresh.json()["code"])
 
 
 class TestOneOrderOnePayment:

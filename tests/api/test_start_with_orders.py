@@ -109,7 +109,7 @@ class TestOrderService:
     ) -> None:
         """If the shop refuses the paid order, the customer hears that the money comes back."""
         customer = a_customer()
-        order_id = world.shop.has(f"refused-{customer}", customer, refuses=True)
+        order_id = world.shop.has(f"refused-{customer}", customer, refuses="confirm")
         body = an_order(order_id=order_id, customer_id=customer)
 
         answer = await ordered.shop.post("/payments", body)
@@ -119,6 +119,19 @@ class TestOrderService:
         assert ("succeeded", "refused") == (told["status"], told["fulfillment"])
         assert 1250 == told["amount_refunded"]
         assert "paid back" in told["message"]
+
+    async def test_an_order_refused_at_once_is_409(self, ordered: Api, world: World) -> None:
+        """If the shop will not keep the order, nothing is taken, and the answer says so."""
+        customer = a_customer()
+        order_id = world.shop.has(f"unkept-{customer}", customer, refuses="reserve")
+        body = an_order(order_id=order_id, customer_id=customer)
+
+        answer = await ordered.shop.post("/payments", body)
+
+        told = answer.json()
+        assert (409, "order_refused") == (answer.status_code, told["code"])
+        assert "canceled" == told["payment"]["status"]
+        assert "could not take the order" in told["detail"]
 
     async def test_its_being_down_is_503_and_nothing_starts(
         self, ordered: Api, world: World

@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlmodel import col, select
 
 from api import signatures
-from api.errors import BadSignature
+from api.refusals import BadSignature
 from paysaga.database.engine import create_engine
 from paysaga.database.tables import WebhookEventRow
-from tests.api.world import Api, Gateway, World, ended, serving
+from tests.api.world import Api, World, ended, serving
 
 _events = count(1)
 
@@ -55,15 +55,11 @@ async def stored(world: World, event_id: str) -> WebhookEventRow | None:
     engine = create_engine(world.settings.database_url)
     async with engine.connect() as connection:
         found = await connection.execute(
-            select(WebhookEventRow).where(WebhookEventRow.__table__.c.id == event_id)
+            select(WebhookEventRow).where(col(WebhookEventRow.id) == event_id)
         )
         row = found.mappings().one_or_none()
     await engine.dispose()
     return None if row is None else WebhookEventRow(**row)
-
-
-def looks(gateway: Gateway, payment: dict[str, Any]) -> int:
-    return gateway.calls.count(("look", payment["gateway_payment_intent_id"]))
 
 
 class TestSignature:

@@ -16,8 +16,10 @@ from fastapi import FastAPI
 from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.errors import Trouble
 from activities.orders import Orders
 from activities.records import Records
 from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
@@ -41,8 +43,9 @@ _numbers = itertools.count(1)
 class Gateway:
     """The activities of `StripeCalls`. What a confirm comes to is in the method's own name.
 
-    `pm_succeeded`, `pm_requires_action`, `pm_processing`, `pm_slow` (succeeds once `released`),
-    `pm_refused`, and every decline code after `pm_`.
+    `pm_succeeded`, `pm_requires_action`, `pm_processing`, `pm_canceled`, `pm_slow` (succeeds once
+    `released`), `pm_refused` (no such method), `pm_mismatch` (another amount), and every decline
+    code after `pm_`. An intent with the description `refused` is not made.
     """
 
     def __init__(self) -> None:
@@ -54,6 +57,8 @@ class Gateway:
     @activity.defn
     async def create_intent(self, order: IntentOrder) -> Intent:
         self.orders[order.payment_id] = order
+        if order.description == "refused":
+            raise _refused()
         intent_id = f"pi_{order.payment_id.removeprefix('pay_')}"
         self.calls.append(("create", intent_id))
         self._intents[intent_id] = Intent(
@@ -68,6 +73,8 @@ class Gateway:
     async def confirm_intent(self, order: ConfirmOrder) -> Intent:
         self.calls.append(("confirm", order.intent_id))
         word = order.method.removeprefix("pm_")
+        if word == "refused":
+            raise _refused()
         if word == "slow":
             await self.released.wait()
             word = "succeeded"
@@ -99,6 +106,8 @@ class Gateway:
         intent_id = f"pi_{payment_id.removeprefix('pay_')}"
         before = self._intents[intent_id]
         facts: dict[str, object] = {"action_url": None, "decline": None}
+        if word == "mismatch":
+            word, facts["money"] = "succeeded", before.money + before.money
         if word in set(IntentStatus):
             facts["status"] = IntentStatus(word)
         else:
@@ -164,7 +173,7 @@ class Shop:
         order, step = self.orders.get(order_id), steps[0]
         if order is None:
             return httpx.Response(404)
-        if step == "confirm" and order.get("refuses"):
+        if step == order.get("refuses"):
             return httpx.Response(410)
         statuses = {"reserve": "reserved", "confirm": "paid", "release": "open"}
         if step in statuses:
@@ -332,6 +341,10 @@ async def ended(world: World, payment_id: str) -> PaymentState:
     """Wait until the payment's run is over."""
     run = world.client.get_workflow_handle_for(PaymentWorkflow.run, payment_id)
     return await run.result()
+
+
+def _refused() -> ApplicationError:
+    return ApplicationError("refused", type=Trouble.REFUSED, non_retryable=True)
 
 
 def _json(request: httpx.Request) -> dict[str, Any]:

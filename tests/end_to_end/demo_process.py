@@ -56,16 +56,27 @@ class DemoProcess:
         self, condition: Callable[[], bool], complaint: str, seconds: float = READY_SECONDS
     ) -> None:
         """Poll the condition while the demo lives."""
-        end = time.monotonic() + seconds
-        while not condition():
+
+        def holds() -> bool:
             assert self.process.poll() is None, f"the demo ended:\n{self.printed()}"
-            assert time.monotonic() < end, f"{complaint}:\n{self.printed()}"
-            time.sleep(0.05)
+            return condition()
+
+        until(holds, seconds, lambda: f"{complaint}:\n{self.printed()}")
 
     def stop(self) -> int:
         """As Ctrl-C does; the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=60)
+
+
+def until(
+    condition: Callable[[], bool], seconds: float = 30.0, complaint: Callable[[], str] = str
+) -> None:
+    """Poll the condition until it holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, complaint()
+        time.sleep(0.05)
 
 
 def environment_for(state: Path, **more: str) -> dict[str, str]:

@@ -11,7 +11,13 @@ import pytest
 from paysaga.demo.purchases import PURCHASES
 from paysaga.domain.payment import PaymentStatus
 from tests.end_to_end import journal
-from tests.end_to_end.demo_process import DemoProcess, demo_process, environment_for, is_alive
+from tests.end_to_end.demo_process import (
+    DemoProcess,
+    demo_process,
+    environment_for,
+    is_alive,
+    until,
+)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -144,7 +150,7 @@ class TestStopping:
             demo.process.kill()
             demo.process.wait()
 
-            _until_dead(list(children.values()))
+            until(lambda: not [name for name, pid in children.items() if is_alive(pid)])
 
 
 ORDERS_TOKEN = {"Authorization": "Bearer demo-order-service-token"}
@@ -160,15 +166,3 @@ def _look(demo: DemoProcess, order_id: str) -> dict[str, str]:
     answer = httpx.get(f"{demo.shop_url}/orders/{order_id}", headers=ORDERS_TOKEN)
     order: dict[str, str] = answer.json()
     return order
-
-
-def _until_dead(pids: list[int]) -> None:
-    for _ in range(200):
-        if not any(is_alive(pid) for pid in pids):
-            return
-        _pause()
-    raise AssertionError(f"still alive: {[pid for pid in pids if is_alive(pid)]}")
-
-
-def _pause() -> None:
-    subprocess.run(["sleep", "0.05"], check=True)

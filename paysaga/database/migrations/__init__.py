@@ -1,6 +1,7 @@
 """How a database gets from one release's tables to the next one's, and back."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paysaga.database.engine import create_engine, database_address
 
@@ -43,14 +45,10 @@ async def check(database_url: str) -> None:
 
 async def current(database_url: str) -> str | None:
     """The revision that the database is at, None before the first."""
-    engine = create_engine(database_url)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(
-                lambda bound: MigrationContext.configure(bound).get_current_revision()
-            )
-    finally:
-        await engine.dispose()
+    async with _connected(database_url) as connection:
+        return await connection.run_sync(
+            lambda bound: MigrationContext.configure(bound).get_current_revision()
+        )
 
 
 async def _run(database_url: str, step: Callable[[Config], None]) -> None:
@@ -62,9 +60,18 @@ async def _run(database_url: str, step: Callable[[Config], None]) -> None:
         config.attributes["connection"] = connection
         step(config)
 
+    async with _connected(database_url) as connection:
+        await connection.run_sync(run)
+
+
+@asynccontextmanager
+async def _connected(database_url: str) -> AsyncIterator[AsyncConnection]:
+    url = database_address(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").parent.is_dir():
+        raise FileNotFoundError(f"{url.database} cannot be: it has no directory")
     engine = create_engine(database_url)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(run)
+            yield connection
     finally:
         await engine.dispose()

@@ -143,8 +143,7 @@ CREATE INDEX payments_by_order_id_created_at_id ON payments (order_id, created_a
 CREATE INDEX payments_by_status_created_at_id ON payments (status, created_at, id)
 
 CREATE UNIQUE INDEX payments_one_holds_order ON payments (order_id)
-    WHERE status IN ('authorized', 'awaiting_retry', 'created', 'needs_operator',
-          'processing', 'requires_action', 'succeeded')
+    WHERE status IN ('authorized', 'awaiting_retry', 'created', 'needs_operator', 'processing', 'requires_action', 'succeeded')
 
 CREATE TABLE payment_attempts (
     payment_id VARCHAR NOT NULL,

@@ -1,0 +1,172 @@
+"""The one table that says how each of our exceptions is told (RFC 9457, "problem details")."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from pydantic import AwareDatetime, Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from api.refusals import (
+    AlreadySucceeded,
+    AmountMismatch,
+    BadSignature,
+    BadToken,
+    CardNumber,
+    Declined,
+    FieldError,
+    Forbidden,
+    GatewayRefused,
+    Invalid,
+    KeyMissing,
+    KeyReused,
+    Missing,
+    NotAnEvent,
+    NotCancelable,
+    NotRetryable,
+    NotSignedIn,
+    OrderHasPayment,
+    OrderMissing,
+    OrderNotOpen,
+    OrderRefused,
+    PaymentCanceled,
+    PaymentExpired,
+    TemporalUnavailable,
+    TokensUnchecked,
+    TooLarge,
+)
+from api.views import PaymentView, View
+from paysaga.orders import OrderServiceUnavailable
+
+RETRY_SECONDS: Final = 2
+
+
+class Problem(View):
+    """Why a request was not carried out. `detail` may be shown to the customer."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] = Field(default_factory=list)
+    instance: str | None = None
+    payment: PaymentView | None = None
+    payment_id: str | None = None
+    decline_code: str | None = None
+    attempts_left: int | None = None
+    retry_until: AwareDatetime | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of trouble is told."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    headers: Mapping[str, str] | None = None
+
+
+_S = HTTPStatus
+_LATER: Final = {"Retry-After": str(RETRY_SECONDS)}
+_DATABASE_AWAY: Final = Kind(
+    _S.SERVICE_UNAVAILABLE,
+    "database_unavailable",
+    "We cannot look this up at the moment. Please try again in a moment.",
+    _LATER,
+)
+
+PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
+    CardNumber: Kind(
+        _S.BAD_REQUEST,
+        "card_number_refused",
+        "A card number must not be sent here. It was neither stored nor logged.",
+    ),
+    KeyMissing: Kind(
+        _S.BAD_REQUEST,
+        "idempotency_key_required",
+        "Send an Idempotency-Key header, a new one for each new request, so that a repeat is safe.",
+    ),
+    NotAnEvent: Kind(_S.BAD_REQUEST, "not_an_event", "The body is not an event of the gateway."),
+    NotSignedIn: Kind(
+        _S.UNAUTHORIZED,
+        "not_authenticated",
+        "A token is needed: Authorization: Bearer …",
+        {"WWW-Authenticate": 'Bearer realm="paysaga"'},
+    ),
+    BadToken: Kind(
+        _S.UNAUTHORIZED,
+        "invalid_token",
+        "The token is not valid, or not any more.",
+        {"WWW-Authenticate": 'Bearer realm="paysaga", error="invalid_token"'},
+    ),
+    BadSignature: Kind(
+        _S.UNAUTHORIZED,
+        "invalid_signature",
+        "The signature is not valid, or not any more.",
+        {"WWW-Authenticate": "Stripe-Signature"},
+    ),
+    Declined: Kind(_S.PAYMENT_REQUIRED, "payment_declined", "The payment was declined."),
+    Forbidden: Kind(_S.FORBIDDEN, "forbidden", "This role may not do that."),
+    Missing: Kind(_S.NOT_FOUND, "not_found", "There is no such thing here."),
+    OrderMissing: Kind(_S.NOT_FOUND, "order_not_found", "There is no such order."),
+    KeyReused: Kind(
+        _S.CONFLICT,
+        "idempotency_key_reused",
+        "This Idempotency-Key was used with another request. Send a new one.",
+    ),
+    OrderHasPayment: Kind(
+        _S.CONFLICT, "order_has_payment", "Another payment for this order is open or succeeded."
+    ),
+    AmountMismatch: Kind(_S.CONFLICT, "order_amount_mismatch", "The order has another price."),
+    OrderNotOpen: Kind(_S.CONFLICT, "order_not_open", "This order does not wait for a payment."),
+    OrderRefused: Kind(_S.CONFLICT, "order_refused", "The shop could not take the order."),
+    GatewayRefused: Kind(_S.CONFLICT, "gateway_refused", "This payment cannot be made."),
+    PaymentCanceled: Kind(_S.CONFLICT, "payment_canceled", "The payment was canceled."),
+    PaymentExpired: Kind(_S.CONFLICT, "payment_expired", "The time to pay is over."),
+    NotRetryable: Kind(
+        _S.CONFLICT, "not_retryable", "This payment takes no further attempt as it stands."
+    ),
+    AlreadySucceeded: Kind(_S.CONFLICT, "already_succeeded", "This payment has succeeded already."),
+    NotCancelable: Kind(
+        _S.CONFLICT, "not_cancelable", "This payment cannot be canceled as it stands."
+    ),
+    TooLarge: Kind(
+        _S.REQUEST_ENTITY_TOO_LARGE,
+        "body_too_large",
+        "The body is too large.",
+        {"Connection": "close"},
+    ),
+    Invalid: Kind(_S.UNPROCESSABLE_ENTITY, "validation_failed", "Some input is not as it must be."),
+    TemporalUnavailable: Kind(
+        _S.SERVICE_UNAVAILABLE,
+        "temporal_unavailable",
+        "Payments cannot be handled at the moment. Please repeat the request in a moment.",
+        _LATER,
+    ),
+    OrderServiceUnavailable: Kind(
+        _S.SERVICE_UNAVAILABLE,
+        "order_service_unavailable",
+        "The order cannot be looked up at the moment. Please repeat the request in a moment.",
+        _LATER,
+    ),
+    TokensUnchecked: Kind(
+        _S.SERVICE_UNAVAILABLE,
+        "tokens_unchecked",
+        "Tokens cannot be checked at the moment. Please repeat the request in a moment.",
+        _LATER,
+    ),
+    OperationalError: _DATABASE_AWAY,
+    InterfaceError: _DATABASE_AWAY,
+    PoolTimeoutError: _DATABASE_AWAY,
+    OSError: _DATABASE_AWAY,  # asyncpg's failed connection comes as it is
+}
+UNEXPECTED: Final = Kind(
+    _S.INTERNAL_SERVER_ERROR,
+    "internal_error",
+    "Something went wrong on our side. Please repeat the request; it is safe with the same key.",
+)

@@ -1,0 +1,133 @@
+"""Everything for which a request is not carried out. How each is told stands in `api/errors.py`."""
+
+from collections.abc import Sequence
+
+from api.views import PaymentView, View
+
+
+class FieldError(View):
+    """What is wrong with one field. The value is not repeated."""
+
+    field: str
+    message: str
+
+
+class Refusal(Exception):
+    """A request that is not carried out; its line in `PROBLEMS` says how that is told."""
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        payment: PaymentView | None = None,
+        payment_id: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.payment = payment
+        self.payment_id = payment_id
+
+
+class NotSignedIn(Refusal):
+    """There is no token."""
+
+
+class BadToken(Refusal):
+    """The token is not good."""
+
+
+class BadSignature(Refusal):
+    """Whoever sent this webhook does not know our secret, or sent it at another time."""
+
+
+class Forbidden(Refusal):
+    """The role may not."""
+
+
+class Missing(Refusal):
+    """There is none, or not for this caller: the same answer for both."""
+
+
+class Invalid(Refusal):
+    """A field is not as it must be."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(errors=[FieldError(field=field, message=message)])
+
+
+class CardNumber(Refusal):
+    """The input holds a card number."""
+
+
+class KeyMissing(Refusal):
+    """The Idempotency-Key is not there."""
+
+
+class KeyReused(Refusal):
+    """The Idempotency-Key belongs to another request."""
+
+
+class NotAnEvent(Refusal):
+    """A signed body that is no event."""
+
+
+class TooLarge(Refusal):
+    """The body is longer than we read."""
+
+
+class OrderMissing(Missing):
+    """The order service knows no such order of this customer."""
+
+
+class OrderHasPayment(Refusal):
+    """Another payment holds the order."""
+
+
+class AmountMismatch(Refusal):
+    """The body's price is not the order's."""
+
+
+class OrderNotOpen(Refusal):
+    """The shop does not wait for this order's money."""
+
+
+class Declined(Refusal):
+    """The attempt was declined."""
+
+
+class OrderRefused(Refusal):
+    """The shop does not take the order."""
+
+
+class GatewayRefused(Refusal):
+    """The gateway does not take the payment."""
+
+
+class PaymentCanceled(Refusal):
+    """Somebody canceled the payment meanwhile."""
+
+
+class PaymentExpired(Refusal):
+    """The hold ended before there was an outcome."""
+
+
+class NotRetryable(Refusal):
+    """The payment takes no further attempt now."""
+
+
+class AlreadySucceeded(Refusal):
+    """The money has moved: there is nothing to cancel."""
+
+
+class NotCancelable(Refusal):
+    """The payment cannot be canceled as it stands."""
+
+
+class TemporalUnavailable(Refusal):
+    """Temporal does not answer."""
+
+
+class TokensUnchecked(Refusal):
+    """The keys that tokens are checked with cannot be had."""

@@ -1,0 +1,177 @@
+import httpx
+import pytest
+
+from tests.browser.conftest import Visit
+from tests.end_to_end.demo_process import DemoProcess
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class TestPaying:
+    def test_a_good_card(self, visit: Visit) -> None:
+        """
+        Pick, pay, done; the page links to the payment's run, which is there.
+        """
+        visit.buys("Morning roast")
+        visit.pays_with("Succeeds")
+
+        visit.reads("#outcome", "Thank you, Ada")
+        visit.reads("#status", "succeeded")
+        run = visit.page.locator("#run").get_attribute("href")
+        assert run is not None
+        assert httpx.get(run).is_success
+
+    def test_the_number_never_reaches_the_shop(self, visit: Visit, demo: DemoProcess) -> None:
+        """
+        The card goes to the gateway only: neither the shop nor Paysaga is sent any of it.
+        """
+        visit.buys()
+        visit.pays_with("Succeeds")
+        visit.reads("#outcome", "Thank you")
+
+        seen = [request for request in visit.requests if "4242" in (request.post_data or "")]
+        assert {demo.simulator_url + "/v1/payment_methods"} == {request.url for request in seen}
+
+    def test_3ds_authorized(self, visit: Visit) -> None:
+        """
+        The bank's page, authorize, and back to a paid order.
+        """
+        visit.buys()
+        visit.pays_with("Asks for 3-D Secure")
+
+        visit.page.get_by_role("button", name="Authorize").click()
+
+        visit.reads("#outcome", "Thank you")
+
+    def test_3ds_failed_then_another_card(self, visit: Visit) -> None:
+        """
+        Back from the bank without success: what went wrong, and the form for another card.
+        """
+        visit.buys()
+        visit.pays_with("Asks for 3-D Secure")
+        visit.page.get_by_role("button", name="Fail").click()
+
+        visit.reads("#declined", "2 attempts left")
+        visit.pays_with("Debit card")
+
+        visit.reads("#outcome", "Thank you")
+
+    def test_paypal(self, visit: Visit) -> None:
+        """
+        To PayPal's page and back.
+        """
+        visit.buys()
+        visit.page.get_by_text("PayPal", exact=True).click()
+        visit.page.get_by_role("button", name="Continue to PayPal").click()
+        visit.page.wait_for_url("**/paypal/**")
+
+        visit.page.locator("button[value=authorize]").click()
+
+        visit.reads("#outcome", "Thank you")
+        visit.reads(".status .lead", "PayPal")
+
+
+class TestDeclines:
+    def test_another_card_pays(self, visit: Visit) -> None:
+        """
+        The decline is told in the customer's words, with the attempts left; then it works.
+        """
+        visit.buys()
+        visit.pays_with("Insufficient funds")
+
+        visit.reads("#declined", "Your card has insufficient funds. Please use another card.")
+        visit.reads("#declined", "2 attempts left")
+        visit.pays_with("Succeeds")
+
+        visit.reads("#outcome", "Thank you")
+
+    def test_three_declines_end_it_and_the_order_can_be_paid_anew(self, visit: Visit) -> None:
+        """
+        After the third decline nothing is charged, and a new payment may start.
+        """
+        visit.buys()
+        visit.pays_with("Declined")
+        visit.reads("#declined", "2 attempts left")
+        visit.pays_with("Expired")
+        visit.reads("#declined", "1 attempt left")
+        visit.pays_with("Insufficient funds")
+
+        visit.reads("#outcome", "Payment failed")
+        visit.page.get_by_role("link", name="Start again").click()
+        visit.pays_with("Succeeds")
+        visit.reads("#outcome", "Thank you")
+
+    def test_a_number_that_cannot_be_is_told_at_once(self, visit: Visit) -> None:
+        """
+        The gateway refuses the number before any payment begins.
+        """
+        visit.buys()
+        visit.page.locator("#number").fill("4242424242424241")
+        visit.page.locator("#expiry").fill("12 / 34")
+        visit.page.locator("#cvc").fill("123")
+        visit.page.locator("#pay-button").click()
+
+        visit.reads("#problem", "card number is incorrect")
+        assert visit.page.locator("#pay-button").is_enabled()
+
+
+class TestGivingUp:
+    def test_cancel_after_a_decline(self, visit: Visit) -> None:
+        """
+        The customer gives up: not charged, and the order says so.
+        """
+        visit.buys()
+        visit.pays_with("Declined")
+        visit.reads("#declined", "2 attempts left")
+
+        visit.page.locator("#cancel").click()
+
+        visit.reads("#outcome", "Payment canceled")
+        visit.reads(".status .lead", "You have not been charged.")
+
+    def test_cancel_instead_of_3ds(self, visit: Visit) -> None:
+        """
+        Who does not want to go to the bank may cancel on the order's page.
+        """
+        visit.buys()
+        visit.pays_with("Asks for 3-D Secure")
+        visit.page.wait_for_url("**/3ds/**")
+        visit.page.goto(f"{visit.shop_url}/my/orders")
+        visit.page.get_by_text("payment open").first.click()
+        visit.reads("#outcome", "One more step")
+
+        visit.page.locator("#cancel").click()
+
+        visit.reads("#outcome", "Payment canceled")
+
+
+class TestStatus:
+    def test_the_page_follows_what_happens_elsewhere(self, visit: Visit, demo: DemoProcess) -> None:
+        """
+        Paid in another window: the order's page shows it without a reload by hand.
+        """
+        visit.buys()
+        visit.pays_with("Asks for 3-D Secure")
+        visit.page.wait_for_url("**/3ds/**")
+        intent = visit.page.url.split("/")[-2]
+        visit.page.goto(f"{visit.shop_url}/my/orders")
+        visit.page.get_by_text("payment open").first.click()
+        visit.reads("#outcome", "One more step")
+
+        httpx.post(
+            f"{demo.simulator_url}/_control/intents/{intent}/authenticate",
+            json={"outcome": "authorize"},
+        )
+
+        visit.reads("#outcome", "Thank you")
+
+    def test_no_page_is_wider_than_the_screen(self, visit: Visit) -> None:
+        """
+        Nothing scrolls sideways, also on a phone.
+        """
+        visit.buys()
+        for path in ("/", "/products/hand-grinder", "/my/orders", "/sign-in"):
+            visit.page.goto(visit.shop_url + path)
+            assert visit.page.evaluate(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            )

@@ -1,0 +1,319 @@
+"""`payment-cli` against a small HTTP server that answers like the API."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paysaga.cli import commands
+
+TOKEN = "a-token"
+PAYMENT: dict[str, Any] = {
+    "id": "pay_aaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "order_id": "ord_17",
+    "customer_id": "cst_ada",
+    "status": "awaiting_retry",
+    "reason": "declined",
+    "amount": 6450,
+    "currency": "EUR",
+    "amount_captured": 0,
+    "amount_refunded": 0,
+    "amount_refund_pending": 0,
+    "attempts_used": 1,
+    "attempts_left": 2,
+    "retry_until": "2026-11-22T12:00:00Z",
+    "decline_code": "insufficient_funds",
+    "payment_method": {"kind": "card", "brand": "visa", "last4": "9995", "funding": "credit"},
+    "fulfillment": "pending",
+    "gateway_payment_intent_id": "pi_1",
+    "links": {"run": "http://127.0.0.1:8233/namespaces/default/workflows/pay_a"},
+    "created_at": "2026-11-21T12:00:00Z",
+}
+HISTORY = {
+    "payment_id": PAYMENT["id"],
+    "entries": [
+        {
+            "number": 1,
+            "status": "created",
+            "reason": "started",
+            "actor": "service:shop",
+            "at": "2026-11-21T12:00:00Z",
+        }
+    ],
+    "attempts": [
+        {
+            "number": 1,
+            "status": "declined",
+            "decline_code": "insufficient_funds",
+            "started_at": "2026-11-21T12:00:00Z",
+            "ended_at": "2026-11-21T12:00:02Z",
+        }
+    ],
+}
+
+
+class FakeApi(ThreadingHTTPServer):
+    """Answers what it was given by path, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.tokens: set[str | None] = set()
+        self.answers: dict[str, tuple[int, object]] = {}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, FakeApi)
+        self.server.asked.append(self.path)
+        self.server.tokens.add(self.headers["Authorization"])
+        missing = (404, {"code": "not_found", "detail": "There is no such thing."})
+        status, told = self.server.answers.get(self.path.partition("?")[0], missing)
+        body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeApi]:
+    with FakeApi() as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        monkeypatch.setenv("PAYSAGA_API_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("PAYSAGA_TOKEN", TOKEN)
+        monkeypatch.setenv("DEMO_STATE", str(tmp_path))
+        payment = f"/api/v1/payments/{PAYMENT['id']}"
+        server.answers[payment] = (200, PAYMENT)
+        server.answers[f"{payment}/history"] = (200, HISTORY)
+        server.answers["/api/v1/payments"] = (200, {"items": [PAYMENT], "next_after": None})
+        yield server
+        server.shutdown()
+        serving.join()
+
+
+class Ran:
+    """What a command left behind."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+class Run:
+    """Runs `payment-cli` with these arguments."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str) -> Ran:
+        self._monkeypatch.setattr(sys, "argv", ["payment-cli", *arguments])
+        self._monkeypatch.setattr(commands, "exit_cleanly", lambda: None)
+        with pytest.raises(SystemExit) as end:
+            commands.main()
+        printed = self._capsys.readouterr()
+        return Ran(int(end.value.code or 0), printed.out, printed.err)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(monkeypatch, capsys)
+
+
+class TestShow:
+    def test_status_history_attempts_and_run_are_told(self, api: FakeApi, run: Run) -> None:
+        """
+        One look tells where a payment stands, what happened and where to look further.
+        """
+        ran = run("payments", "show", PAYMENT["id"])
+
+        assert 0 == ran.code
+        for word in (
+            "awaiting retry",
+            "64.50 EUR",
+            "service:shop",
+            "2 left",
+            PAYMENT["links"]["run"],
+        ):
+            assert word in ran.out
+        assert 2 == ran.out.count("insufficient_funds")
+
+    def test_json_is_what_the_api_said(self, api: FakeApi, run: Run) -> None:
+        """
+        Programs get the API's own words.
+        """
+        ran = run("payments", "show", PAYMENT["id"], "--json")
+
+        assert {"payment": PAYMENT, "history": HISTORY} == json.loads(ran.out)
+
+    def test_a_missing_payment_is_one_sentence(self, api: FakeApi, run: Run) -> None:
+        """
+        Exit code 1, nothing on standard output.
+        """
+        ran = run("payments", "show", "pay_none")
+
+        assert (1, "") == (ran.code, ran.out)
+        assert 1 == len(ran.err.splitlines())
+
+    def test_an_id_is_never_a_path(self, api: FakeApi, run: Run) -> None:
+        """
+        What is typed as an id stays one segment of the address.
+        """
+        run("payments", "show", "../../health?x=")
+
+        assert ["/api/v1/payments/..%2F..%2Fhealth%3Fx%3D"] == api.asked
+
+
+class TestList:
+    def test_filters_reach_the_api(self, api: FakeApi, run: Run) -> None:
+        """
+        Status and order narrow the list; the token goes along.
+        """
+        ran = run("payments", "list", "--status", "failed", "--order", "ord_17")
+
+        assert 0 == ran.code
+        assert PAYMENT["id"] in ran.out
+        assert ["/api/v1/payments?status=failed&order_id=ord_17&limit=20"] == api.asked
+        assert {f"Bearer {TOKEN}"} == api.tokens
+
+    def test_an_empty_list_is_said(self, api: FakeApi, run: Run) -> None:
+        """
+        Nothing found is no error.
+        """
+        api.answers["/api/v1/payments"] = (200, {"items": [], "next_after": None})
+
+        ran = run("payments", "list")
+
+        assert (0, "No payments.\n") == (ran.code, ran.out)
+
+    def test_a_status_that_is_none_is_wrong_usage(self, api: FakeApi, run: Run) -> None:
+        """
+        Exit code 2, and nothing was asked.
+        """
+        ran = run("payments", "list", "--status", "paid")
+
+        assert (2, []) == (ran.code, api.asked)
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("status", "word"), [(401, "PAYSAGA_TOKEN"), (403, "role"), (500, "500")]
+    )
+    def test_a_refusal_is_one_sentence(
+        self, api: FakeApi, run: Run, status: int, word: str
+    ) -> None:
+        """
+        Exit code 1 and what to do about it.
+        """
+        api.answers["/api/v1/payments"] = (status, {"detail": "No."})
+
+        ran = run("payments", "list")
+
+        assert (1, True) == (ran.code, word in ran.err)
+
+    @pytest.mark.parametrize("told", ["<html>", "[]"])
+    def test_something_else_at_the_address(self, api: FakeApi, run: Run, told: str) -> None:
+        """
+        A server that is not Paysaga's is no crash.
+        """
+        api.answers["/api/v1/payments"] = (200, told)
+
+        ran = run("payments", "list")
+
+        assert (2, True) == (ran.code, "does not answer" in ran.err)
+
+    def test_nobody_at_the_address(
+        self, api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Exit code 2, with the address and what to do.
+        """
+        monkeypatch.setenv("PAYSAGA_API_URL", "http://127.0.0.1:1")
+
+        ran = run("payments", "list")
+
+        assert (2, True) == (ran.code, "http://127.0.0.1:1" in ran.err)
+
+    def test_no_token_anywhere(
+        self, api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Exit code 2, and nothing was asked.
+        """
+        monkeypatch.delenv("PAYSAGA_TOKEN")
+
+        ran = run("payments", "list")
+
+        assert (2, []) == (ran.code, api.asked)
+        assert "cli-token" in ran.err
+
+    def test_the_demo_s_token_is_found(
+        self, api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """
+        Beside a demo no token needs to be set.
+        """
+        monkeypatch.delenv("PAYSAGA_TOKEN")
+        (tmp_path / "cli-token").write_text("left-by-the-demo\n")
+
+        run("payments", "list")
+
+        assert {"Bearer left-by-the-demo"} == api.tokens
+
+
+class TestToken:
+    def test_it_is_taken_by_the_api_s_check(self, run: Run) -> None:
+        """
+        The token names its bearer and role, for the default development secret.
+        """
+        import jwt
+
+        ran = run("token", "--role", "support", "--subject", "ops")
+
+        claims = jwt.decode(ran.out.strip(), options={"verify_signature": False})
+        assert ("ops", "support", 0) == (claims["sub"], claims["role"], ran.code)
+
+    def test_not_in_production(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        In production the auth service issues tokens: exit code 1.
+        """
+        monkeypatch.setenv("ENVIRONMENT", "production")
+        monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_" + "x" * 24)
+        monkeypatch.setenv("STRIPE_PUBLISHABLE_KEY", "pk_live_" + "x" * 24)
+        monkeypatch.setenv("JWT_SECRET", "s" * 40)
+        monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_" + "x" * 24)
+
+        ran = run("token", "--role", "support", "--subject", "ops")
+
+        assert (1, "") == (ran.code, ran.out)
+        assert "production" in ran.err
+
+    def test_wrong_settings_are_named(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Exit code 2 and the variable.
+        """
+        monkeypatch.setenv("LOG_LEVEL", "loud")
+
+        ran = run("token", "--role", "support", "--subject", "ops")
+
+        assert (2, True) == (ran.code, "LOG_LEVEL" in ran.err)
+
+
+class TestTemporalSetup:
+    def test_nobody_at_the_address(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Exit code 2, with the variable that says where Temporal is.
+        """
+        monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+
+        ran = run("temporal", "setup")
+
+        assert (2, True) == (ran.code, "TEMPORAL_ADDRESS" in ran.err)

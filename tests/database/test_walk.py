@@ -1,0 +1,205 @@
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activities.records import Records
+from paysaga.database.engine import Sessions, sessions
+from paysaga.database.reads import Reads
+from paysaga.database.tables import EVENTS, TRANSFERS
+from paysaga.domain.declines import decline_for
+from paysaga.domain.ledger import Account
+from paysaga.domain.payment import (
+    MOVES,
+    Attempt,
+    Change,
+    IllegalMove,
+    IntentStatus,
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    Reason,
+    attempted,
+    ended,
+    given_back,
+    noted,
+    observed,
+    opened,
+    order_confirmed,
+    owed_back,
+    parked,
+    refused,
+    timed_out,
+)
+from tests.database.payments import NOON, WINDOW, batch, intent, payment
+
+Way = tuple[tuple[Change, ...], Attempt | None]
+_CLOSING = (PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELED)
+
+
+class Walk:
+    """A payment that goes where chance leads it, among the steps that the domain allows."""
+
+    def __init__(self, paid: Payment) -> None:
+        self.paid = paid
+        self.at = NOON
+        self.steps: list[Change] = [opened(paid, NOON)]
+        self.attempts: dict[int, Attempt] = {}
+        self._attempt: Attempt | None = None
+
+    @property
+    def state(self) -> PaymentState:
+        return self.steps[-1].state
+
+    def go(self, choice: int, seconds: int) -> None:
+        """Take one of the ways that lead on from here."""
+        self.at += timedelta(seconds=seconds)
+        ways = [way for make in self._ways() if (way := _allowed(make)) is not None]
+        if not ways:
+            return
+        changes, attempt = ways[choice % len(ways)]
+        self.steps.extend(changes)
+        if attempt is not None:
+            self._attempt = attempt
+        for change in changes:
+            if change.attempt is not None:
+                self.attempts[change.attempt.number] = change.attempt
+
+    def _ways(self) -> list[Callable[[], Way]]:
+        ways: list[Callable[[], Way]] = [
+            lambda: _with_attempt(
+                attempted(self.state, "pm_card_visa", self.at, actor=self.paid.actor)
+            ),
+            lambda: (noted(self.state, Reason.GATEWAY_UNREACHABLE, self.at), None),
+            lambda: ((parked(self.state, Reason.GATEWAY_MISMATCH, self.at),), None),
+        ]
+        if self.state.amount_captured:
+            return [*ways, *self._ways_of_money()]
+        if (attempt := self._attempt) is None:
+            return ways
+        number = attempt.number
+        ways += [
+            lambda status=status: observed(
+                self.state, intent(self.paid, status, number), attempt, self.at, WINDOW
+            )
+            for status in IntentStatus
+        ]
+        ways += [
+            lambda status=status: (
+                ended(self.state, attempt, status, Reason.HOLD_OVER, self.at, actor="workflow"),
+                None,
+            )
+            for status in _CLOSING
+        ]
+        lost = decline_for("insufficient_funds")
+        if attempt.ended_at is None:
+            ways += [
+                lambda: timed_out(self.state, attempt, lost, self.at),
+                lambda: refused(self.state, attempt, Reason.GATEWAY_REFUSED, self.at),
+            ]
+        return ways
+
+    def _ways_of_money(self) -> list[Callable[[], Way]]:
+        if self.state.amount_refund_pending:
+            return [lambda: ((given_back(self.state, self.at),), None)]
+        if self.state.amount_refunded == self.state.amount_captured:
+            return []
+        return [
+            lambda: ((order_confirmed(self.state, self.at),), None),
+            lambda: ((owed_back(self.state, Reason.ORDER_REFUSED, self.at),), None),
+        ]
+
+
+def _allowed(make: Callable[[], Way]) -> Way | None:
+    try:
+        way = make()
+    except IllegalMove:
+        return None
+    return way if way[0] else None
+
+
+def _with_attempt(way: tuple[Change, Attempt]) -> Way:
+    return (way[0],), way[1]
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    # Each example has a payment of its own: a shared database is what they are to be tried on.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    choices=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 90)), min_size=1, max_size=25),
+    cuts=st.lists(st.integers(1, 4), min_size=30, max_size=30),
+    repeats=st.lists(st.booleans(), min_size=30, max_size=30),
+)
+async def test_wherever_a_payment_goes_the_rows_follow(
+    engine: AsyncEngine,
+    choices: list[tuple[int, int]],
+    cuts: list[int],
+    repeats: list[bool],
+) -> None:
+    """
+    Any legal way, cut into any batches, some of them sent twice: the row is the state, the books
+    balance, history and events count every step once and without a gap.
+    """
+    database = sessions(engine)
+    records, reads = Records(database), Reads(database)
+    walk = Walk(payment())
+    for choice, seconds in choices:
+        walk.go(choice, seconds)
+
+    rest = walk.steps
+    for cut, repeat in zip(cuts, repeats, strict=True):
+        part, rest = rest[:cut], rest[cut:]
+        if part:
+            await records.record(batch(*part))
+        if part and repeat:
+            await records.record(batch(*part))
+    if rest:
+        await records.record(batch(*rest))
+
+    history = await reads.history(walk.paid.id)
+    assert walk.state == await reads.payment(walk.paid.id)
+    assert list(walk.attempts.values()) == await reads.attempts(walk.paid.id)
+    assert [(step.state.version, step.state.status) for step in walk.steps] == [
+        (entry.number, entry.status) for entry in history
+    ]
+    assert all(
+        later.status == earlier.status or later.status in MOVES[earlier.status]
+        for earlier, later in pairwise(history)
+    )
+    assert [step.state.model_dump(mode="json") for step in walk.steps] == await _told(
+        database, walk.paid.id
+    )
+    captured, given = walk.state.amount_captured, walk.state.amount_refunded
+    assert {
+        Account.GATEWAY_CLEARING: captured - given,
+        Account.REVENUE: -captured,
+        Account.REFUNDS: given,
+    } == await _balances(database, walk.paid.id)
+
+
+async def _told(database: Sessions, payment_id: str) -> list[object]:
+    async with database() as session:
+        told = await session.scalars(
+            select(EVENTS.c.data)
+            .where(EVENTS.c.object_id == payment_id)
+            .order_by(EVENTS.c.sequence)
+        )
+        return list(told)
+
+
+async def _balances(database: Sessions, payment_id: str) -> dict[Account, int]:
+    balances = Counter({account: 0 for account in Account})
+    async with database() as session:
+        rows = await session.execute(select(TRANSFERS).where(TRANSFERS.c.payment_id == payment_id))
+        for row in rows:
+            balances[Account(row.debit)] += row.amount
+            balances[Account(row.credit)] -= row.amount
+    return dict(balances)

@@ -1,0 +1,407 @@
+"""The documents say what the code does: names, routes, variables and figures are compared."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+from pydantic_settings import BaseSettings
+
+from api.app import create_app
+from api.webhooks import NUDGES
+from paysaga.cli.commands import app as cli
+from paysaga.demo.purchases import PURCHASES
+from paysaga.demo.settings import DemoSettings
+from paysaga.demo.shop.order_service import router as order_service
+from paysaga.demo.shop.settings import ShopSettings
+from paysaga.domain.declines import decline_for
+from paysaga.domain.payment import MOVES, PaymentStatus, Reason
+from paysaga.settings import Settings
+from paysaga.simulator.control import Control
+from paysaga.simulator.faults import Kind
+from paysaga.simulator.settings import SimulatorSettings
+from tests.end_to_end.demo_process import demo_process, environment_for
+from workflows.addresses import SEARCH_ATTRIBUTES
+
+ROOT: Final = Path(__file__).parent.parent
+PAGES: Final = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
+)
+# What the command line, the tests and docker compose read besides the settings.
+OTHER_VARIABLES: Final = {
+    "BENCH_SECONDS",
+    "PAYSAGA_API_URL",
+    "PAYSAGA_TOKEN",
+    "POSTGRES_PASSWORD",
+    "STRIPE_CLI",
+    "STRIPE_OPENAPI",
+    "STRIPE_TEST_KEY",
+    "TEST_POSTGRES_URL",
+}
+
+
+# The demo's ports as the pages tell them, by the variable that moves each.
+PORTS: Final = {
+    str(field.default): f"DEMO_{name}".upper()
+    for name, field in DemoSettings.model_fields.items()
+    if name.endswith("_port")
+}
+
+
+def _name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def _code(text: str) -> list[str]:
+    """Fenced blocks (without mermaid) and inline code."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`([^`\n]+)`", _prose(text))
+    return [block for language, block in blocks if language != "mermaid"] + inline
+
+
+def _prose(text: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _all_code() -> str:
+    return "\n".join(part for page in PAGES for part in _code(page.read_text()))
+
+
+def _slug(heading: str) -> str:
+    """A heading's anchor, as the forge makes it."""
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return kept.replace(" ", "-")
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", _prose(page.read_text()), re.MULTILINE)
+    return {_slug(heading) for heading in headings}
+
+
+def _table(page: str, *, after: str) -> list[list[str]]:
+    """The rows of the first table after a text."""
+    text = (ROOT / page).read_text()
+    lines = text[text.index(after) + len(after) :].splitlines()
+    rows: list[list[str]] = []
+    for line in lines:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+        elif rows:
+            break
+    return rows[2:]
+
+
+def _shape(path: str) -> str:
+    """A path with all its variable parts alike."""
+    return re.sub(r"\{[^}]*\}|\$\w+", "{}", path.partition("?")[0]).rstrip("/") or "/"
+
+
+def _routes() -> set[tuple[str, str]]:
+    """Every route of the API, of the demo's order service and of the simulator's control."""
+    document = create_app(Settings()).openapi()
+    found = {
+        (method.upper(), _shape(path))
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    found |= {(method, path.removeprefix("/api/v1")) for method, path in found}
+    for route in order_service.routes:
+        methods: set[str] = getattr(route, "methods", set())
+        found |= {(method, _shape(getattr(route, "path", ""))) for method in methods}
+    for control in Control.__new__(Control).routes():
+        found |= {(method, _shape(f"/_control{control.path}")) for method in control.methods or ()}
+    return found
+
+
+class TestLinks:
+    @pytest.mark.parametrize("page", PAGES, ids=_name)
+    def test_every_link_leads_somewhere(self, page: Path) -> None:
+        """A link to a page or to a heading of it is good in a checkout, without the network."""
+        broken = []
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            if not there.exists() or (anchor and anchor not in _anchors(there)):
+                broken.append(target)
+
+        assert [] == broken
+
+    def test_every_page_is_found_from_the_readme(self) -> None:
+        """No page of the documentation is an orphan."""
+        seen: set[Path] = set()
+        todo = [ROOT / "README.md"]
+        while todo:
+            page = todo.pop()
+            if page in seen or page.suffix != ".md":
+                continue
+            seen.add(page)
+            targets = re.findall(r"\]\((?![a-z]+:)([^)#\s]+)", page.read_text())
+            todo.extend((page.parent / target).resolve() for target in targets)
+
+        assert [] == [_name(page) for page in PAGES if page not in seen]
+
+    def test_every_file_that_is_named_exists(self) -> None:
+        """`workflows/payment.py` and its like are there."""
+        roots = "workflows|activities|worker|api|paysaga|tests|benchmarks|docs|requirements"
+        named = re.findall(rf"(?<![\w/.-])((?:{roots})/[\w./-]*\w)", _all_code())
+
+        assert {"workflows/payment.py"} <= set(named)
+        assert [] == sorted({path for path in named if not list(ROOT.glob(f"{path}*"))})
+
+
+class TestCommands:
+    def test_every_make_target_exists(self) -> None:
+        """What a page says to `make` is on the menu."""
+        makefile = (ROOT / "Makefile").read_text()
+        targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+        named = set(re.findall(r"(?:^|[\s`])make ([a-z][a-z-]*)", _all_code()))
+
+        assert {"demo", "test"} <= named
+        assert set() == named - targets
+
+    def test_every_module_can_be_run(self) -> None:
+        """`python -m …` names a package with a `__main__`, or a module."""
+        for module in set(re.findall(r"python -m ([\w.]+)", _all_code())):
+            spec = importlib.util.find_spec(module)
+            assert spec is not None, module
+            if spec.submodule_search_locations is not None:
+                assert importlib.util.find_spec(f"{module}.__main__"), module
+
+    def test_every_command_of_the_command_line_exists(self) -> None:
+        """Each `payment-cli …` in the pages is a command with these options."""
+        lines = re.findall(r"payment-cli((?: [^`\n|#)]*)?)", _all_code())
+        wrong = [line for line in lines if not _is_known(shlex.split(line))]
+
+        assert " token --role service --subject shop" in lines
+        assert [] == wrong
+
+    def test_every_command_of_the_command_line_is_documented(self) -> None:
+        """A new command comes with its line in the guide."""
+        guide = (ROOT / "docs/cli.md").read_text()
+
+        assert [] == [name for name in _commands() if f"payment-cli {name}" not in guide]
+
+    def test_the_demo_plays_as_many_purchases_as_the_readme_says(self) -> None:
+        """Ten."""
+        assert "plays ten purchases" in " ".join((ROOT / "README.md").read_text().split())
+        assert 10 == len(PURCHASES)
+
+
+def _is_known(words: list[str]) -> bool:
+    command: Any = typer.main.get_command(cli)
+    words = [word for word in words if word != "..."]
+    while words and hasattr(command, "commands") and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    if hasattr(command, "commands"):
+        return not words
+    options = {name for param in command.params for name in param.opts}
+    return {word for word in words if word.startswith("--")} <= options
+
+
+def _commands() -> Iterator[str]:
+    group: Any = typer.main.get_command(cli)
+    for name, command in group.commands.items():
+        below = getattr(command, "commands", None)
+        if below is None:
+            yield name
+        else:
+            yield from (f"{name} {inner}" for inner in below)
+
+
+class TestRoutes:
+    def test_every_route_exists(self) -> None:
+        """`POST /payments/{id}/retry` and its like are routes, with this method."""
+        text = "\n".join(page.read_text() for page in PAGES)
+        named = re.findall(r"\b(GET|POST|PATCH|DELETE)\s+(/[\w{}$/-]+)", text)
+        known = _routes()
+
+        assert ("POST", "/payments/{id}/cancel") in named
+        assert [] == [route for route in named if (route[0], _shape(route[1])) not in known]
+
+    def test_every_address_in_an_example_exists(self) -> None:
+        """What a reader is told to call with curl or to open answers there."""
+        text = "\n".join(page.read_text() for page in PAGES)
+        known = {path for _, path in _routes()} | {"/", "/docs", "/return", ""}
+        paths = re.findall(r"http://127\.0\.0\.1:\d+(/[\w{}$/-]*)?", text)
+
+        assert [] == sorted({path for path in paths if path and _shape(path) not in known})
+
+
+class TestVariables:
+    def test_every_variable_is_read_by_something(self) -> None:
+        """A name in capitals with an underscore is a variable that the code knows."""
+        known = {
+            name.upper() for kind in (Settings, SimulatorSettings) for name in kind.model_fields
+        }
+        known |= {f"DEMO_{name.upper()}" for name in DemoSettings.model_fields}
+        known |= {name.upper() for name in ShopSettings.model_fields} | OTHER_VARIABLES
+        named = set(re.findall(r"(?<![\w$])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)", _all_code()))
+
+        assert {"STRIPE_SECRET_KEY"} <= named
+        assert set() == {name for name in named if name not in known}
+
+    @pytest.mark.parametrize("kind", [Settings, SimulatorSettings, DemoSettings])
+    def test_configuration_lists_every_variable_with_its_default(
+        self, kind: type[BaseSettings]
+    ) -> None:
+        """The page of variables is complete and up to date."""
+        told = dict(
+            re.findall(
+                r"^\| `([A-Z_0-9]+)` \| (.*?) \|",
+                (ROOT / "docs/configuration.md").read_text(),
+                re.MULTILINE,
+            )
+        )
+        prefix = kind.model_config.get("env_prefix", "")
+
+        wrong = {}
+        for name, field in kind.model_fields.items():
+            variable = f"{prefix}{name}".upper()
+            if variable != "DEMO_TEMPORAL_BINARY" and told.get(variable) != _told(field.default):
+                wrong[variable] = told.get(variable)
+
+        assert {} == wrong
+
+
+def _told(default: Any) -> str:
+    """A default as the page and `.env.example` write it."""
+    if default is None:
+        return "none"
+    if hasattr(default, "get_secret_value"):
+        default = default.get_secret_value()
+    if isinstance(default, bool):
+        default = str(default).lower()
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return f"`{default}`" if str(default) else "empty"
+
+
+class TestPaymentFlow:
+    def test_the_state_diagram_is_the_state_machine(self) -> None:
+        """Each arrow is a move, and each move is an arrow."""
+        text = (ROOT / "docs/payment-flow.md").read_text()
+        diagram = text[text.index("stateDiagram-v2") : text.index("```\n", text.index("stateD"))]
+        arrows = re.findall(r"^\s*(\S+) --> (\S+)$", diagram, re.MULTILINE)
+
+        expected = {(one.value, other.value) for one in MOVES for other in MOVES[one]}
+        assert expected | {("[*]", "created")} == set(arrows)
+        assert len(arrows) == len(set(arrows))
+
+    def test_every_status_is_explained(self) -> None:
+        """The table under the diagram has a line for each."""
+        rows = _table("docs/payment-flow.md", after="canceled --> needs_operator\n```")
+
+        assert {f"`{status}`" for status in PaymentStatus} == {row[0] for row in rows}
+
+    def test_declines_are_told_as_documented(self) -> None:
+        """Code and sentence are the decline table's own."""
+        rows = _table("docs/payment-flow.md", after="`paysaga/domain/declines.py` has them all")
+        for code, told, message in rows:
+            decline = decline_for(code.strip("`"))
+            assert (decline.code, decline.message) == (told.strip("`"), message)
+
+        assert rows
+
+    def test_the_actions_add_up(self) -> None:
+        """The billable actions in the table sum to the number below it."""
+        rows = _table("docs/payment-flow.md", after="## What a checkout costs")
+        figures = [int(cell.strip("*")) for _, cell in rows]
+
+        assert sum(figures[:-1]) == figures[-1] == 7
+
+
+class TestOtherPages:
+    def test_the_webhook_events_are_the_ones_that_nudge(self) -> None:
+        """Whoever subscribes to the documented list misses nothing and gets nothing for nothing."""
+        text = (ROOT / "docs/stripe.md").read_text()
+        block = text[text.index("exactly these") :].split("```")[1]
+
+        assert sorted(NUDGES) == block.removeprefix("text").split()
+
+    def test_the_layers_are_import_linters(self) -> None:
+        """The architecture's picture of who may know whom is the enforced one."""
+        contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+        text = (ROOT / "docs/architecture.md").read_text()
+        block = text[text.index("Downwards only") :].split("```")[1]
+
+        assert contracts["contracts"][0]["layers"] == block.removeprefix("text\n").splitlines()
+
+    def test_queries_use_registered_search_attributes(self) -> None:
+        """What an operator is told to type finds something."""
+        text = (ROOT / "README.md").read_text() + (ROOT / "docs/operating.md").read_text()
+        named = set(re.findall(r"\b([A-Z][A-Za-z]+) (?:=|<|>=) [\"\d]", text))
+
+        assert {"OrderId", "GatewayId"} <= named
+        assert named <= {key.name for key in SEARCH_ATTRIBUTES}
+
+    def test_operators_are_told_of_reasons_that_exist(self) -> None:
+        """Each reason of a parked payment is a word that the code writes."""
+        rows = _table("docs/operating.md", after="## Payments that need an operator")
+
+        assert {row[0].strip("`") for row in rows} <= set(Reason)
+        assert len(rows) >= 3
+
+    def test_the_faults_are_the_simulators(self) -> None:
+        """The list of misfortunes is complete."""
+        text = (ROOT / "docs/testing.md").read_text()
+        listed = text[text.index("Kinds for calls:") :].split(". ")[0]
+
+        assert list(typing.get_args(Kind)) == re.findall(r"`(\w+)`", listed)
+
+    def test_every_decision_is_in_the_index(self) -> None:
+        """Decisions are numbered without a gap, and listed under their own title."""
+        index = (ROOT / "docs/decisions/README.md").read_text()
+        pages = sorted((ROOT / "docs/decisions").glob("0*.md"))
+
+        assert [f"{n:04}" for n in range(1, len(pages) + 1)] == [page.name[:4] for page in pages]
+        for page in pages:
+            title = page.read_text().splitlines()[0].removeprefix(f"# {page.name[:4]}: ")
+            assert f"[{page.name[:4]}]({page.name}) | {title} |" in index
+
+    def test_no_page_names_a_machine_or_an_index(self) -> None:
+        """What is written here is good on every machine."""
+        files = [*PAGES, ROOT / ".ci/run", ROOT / ".env.example", ROOT / "Dockerfile"]
+        banned = r"/work/|/root/|pypi\.org|pythonhosted|npmjs"
+
+        assert [] == [_name(page) for page in files if re.search(banned, page.read_text())]
+
+
+@pytest.mark.full
+class TestReadme:
+    @pytest.mark.timeout(240)
+    def test_its_example_works_against_the_demo(self, tmp_path: Path) -> None:
+        """Typed as they stand, the README's commands pay an order through 3-D Secure."""
+        environment = environment_for(tmp_path / "state")
+        _, _, text = (ROOT / "README.md").read_text().partition("## Pay an order by hand")
+        script = "\n".join(["set -eu", *re.findall(r"```sh\n(.*?)```", text, re.DOTALL)])
+        script = script.replace(".venv/bin/payment-cli", f"{sys.executable} -m paysaga.cli")
+        for usual, variable in PORTS.items():
+            script = script.replace(f":{usual}", f":{environment[variable]}")
+
+        with demo_process(tmp_path / "state", "--serve-only", environment=environment) as demo:
+            demo.wait_for("Serving until Ctrl-C")
+            done = subprocess.run(
+                ["bash", "-c", script],
+                cwd=tmp_path,
+                env={**environment, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        assert 0 == done.returncode, done.stderr
+        assert "waits for the customer at http://" in done.stdout
+        assert '"status":"succeeded"' in done.stdout
+        assert "order confirmed" in done.stdout
