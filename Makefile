@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --python-version 3.11
+	--no-emit-index-url
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: menu install demo demo-reset test test-full test-stripe check format lock bench up clean
@@ -41,7 +41,7 @@ check: $(VENV)/installed-dev ## style, types and who imports whom
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 
+	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/installed-dev ## let ruff write it as it should be
 	@$(BIN)/ruff check --quiet --fix . || true

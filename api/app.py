@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 
 from api import documents, errors, health, orders, payments, webhooks
 from api.answers import API, REPLAYED
@@ -26,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.connections = connections
             yield
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Paysaga",
         summary="Durable payments: hand over an order, get it paid, refunded or given up.",
         version="1",

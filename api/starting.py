@@ -1,5 +1,7 @@
 """From an order to a payment: whose it is, what it costs, and its first answer."""
 
+from structlog.contextvars import bind_contextvars
+
 from api.answers import address
 from api.bodies import PaymentOrder
 from api.connections import Connections
@@ -36,6 +38,7 @@ class Start:
         self._customer_id = _customer_id(caller, order)
         self._order = order.model_copy(update={"customer_id": self._customer_id})
         self._id = ids.derived(ids.PAYMENT, self._customer_id, key)
+        bind_contextvars(payment_id=self._id)
         self._mark = RequestMark(
             key=ids.fingerprint(key), fingerprint=self._order.fingerprint("start")
         )

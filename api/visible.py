@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from fastapi import Depends, Path
+from structlog.contextvars import bind_contextvars
 
 from api.bodies import ORDER_ID_PATTERN, PAYMENT_ID_PATTERN
 from api.connections import Here
@@ -34,6 +35,7 @@ async def _order_payment(here: Here, who: Who, order_id: OrderId) -> PaymentStat
 def _if_theirs(who: Caller, state: PaymentState | None) -> PaymentState:
     if state is None or not who.may_see(state.customer_id):
         raise Missing
+    bind_contextvars(payment_id=state.id)
     return state
 
 

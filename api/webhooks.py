@@ -137,6 +137,7 @@ async def _nudge(here: Connections, event: GatewayEvent) -> str:
     payment = await here.reads.payment(payment_id) if payment_id else None
     if payment is None:
         return "unknown_payment"
+    structlog.contextvars.bind_contextvars(payment_id=payment.id)
     if not waits(payment):
         return "not_waiting"
     try:

@@ -34,8 +34,11 @@ from workflows import policies
 T = TypeVar("T")
 
 
-class Refused(Exception):
+class Refused(ApplicationError):
     """The gateway refuses the call for good, before any effect: asking again changes nothing."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type=Trouble.REFUSED, non_retryable=True)
 
 
 class Bill(Protocol):

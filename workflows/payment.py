@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from enum import StrEnum, auto
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -215,15 +215,26 @@ class PaymentWorkflow:
         """Attempts, 3DS and waiting, until the payment is over."""
         await self._confirm(self._payment.method)
         while not self._state.is_final:
-            match await self._next():
-                case Wake.LOOK:
-                    await self._look()
-                case Wake.DEADLINE:
-                    await self._after_the_deadline()
-                case Wake.RETRY:
-                    await self._try_again()
-                case Wake.END:
-                    await self._give_up()
+            wake = await self._next()
+            try:
+                await self._act(wake)
+            except Refused:
+                workflow.logger.exception("the gateway refuses to tell or to cancel")
+                await self._record(
+                    *rules.parked(self._state, Reason.GATEWAY_REFUSED, workflow.now())
+                )
+                self._looks += 1
+
+    async def _act(self, wake: Wake) -> None:
+        match wake:
+            case Wake.LOOK:
+                await self._look()
+            case Wake.DEADLINE:
+                await self._after_the_deadline()
+            case Wake.RETRY:
+                await self._try_again()
+            case Wake.END:
+                await self._give_up()
 
     async def _confirm(self, method: str) -> None:
         intent = self._the_intent
@@ -365,21 +376,24 @@ class PaymentWorkflow:
 
     async def _refund(self) -> None:
         owed = Money(minor=self._state.amount_refund_pending, currency=self._payment.money.currency)
-        refund = await self._collection.give_back(
-            RefundOrder(payment_id=self._payment.id, intent_id=self._the_intent.id, money=owed)
-        )
-        while refund.status in {"pending", "requires_action"}:
-            await self._record(*rules.noted(self._state, Reason.REFUND_PENDING, workflow.now()))
-            await self._nudge_within(self._pause)
-            self._pause = min(self._pause * 2, policies.LOOK_MAX)
-            refund = await self._collection.look_at_refund(refund.id)
-        if refund.status == "succeeded":
-            await self._record(rules.given_back(self._state, workflow.now()))
-            return
-        await self._record(rules.parked(self._state, Reason.REFUND_FAILED, workflow.now()))
+        order = RefundOrder(payment_id=self._payment.id, intent_id=self._the_intent.id, money=owed)
+        try:
+            refund = await self._collection.give_back(order)
+            while refund.status in {"pending", "requires_action"}:
+                await self._record(*rules.noted(self._state, Reason.REFUND_PENDING, workflow.now()))
+                await self._nudge_within(self._pause)
+                self._pause = min(self._pause * 2, policies.LOOK_MAX)
+                refund = await self._collection.look_at_refund(refund.id)
+        except Refused as refused:
+            await self._refund_failed(refused.message)
+        if refund.status != "succeeded":
+            await self._refund_failed(f"{refund.id} is {refund.status}")
+        await self._record(rules.given_back(self._state, workflow.now()))
+
+    async def _refund_failed(self, why: str) -> NoReturn:
+        await self._record(*rules.parked(self._state, Reason.REFUND_FAILED, workflow.now()))
         raise ApplicationError(
-            f"refund {refund.id} is {refund.status}: pay the customer back by other means",
-            refund.failure_reason,
+            f"the refund failed ({why}): pay the customer back by other means",
             type="RefundFailed",
             non_retryable=True,
         )
@@ -391,7 +405,7 @@ class PaymentWorkflow:
         if self._intent is None or self._intent.status is IntentStatus.CANCELED:
             await self._record_end(PaymentStatus.CANCELED, Reason.RUN_CANCELED)
         else:
-            await self._record(rules.parked(self._state, Reason.GATEWAY_REFUSED, workflow.now()))
+            await self._record(*rules.parked(self._state, Reason.GATEWAY_REFUSED, workflow.now()))
 
     async def _next(self) -> Wake:
         """Wait until there is something to do."""

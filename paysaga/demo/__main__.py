@@ -7,6 +7,7 @@ import signal
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from paysaga.demo import preflight
 from paysaga.demo.run import run
@@ -37,7 +38,9 @@ def main() -> int:
             preflight.check(settings)
             return asyncio.run(_until_stopped(settings, console, wish))
     except Trouble as trouble:
-        Console(stderr=True, highlight=False).print(f"[red]✗[/] {trouble}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(
+            f"[red]✗[/] {escape(str(trouble))}", soft_wrap=True
+        )
         return CANNOT
 
 

@@ -53,7 +53,7 @@ def environment(settings: DemoSettings) -> dict[str, str]:
         "TEMPORAL_UI_URL": settings.temporal_ui_url,
         "STRIPE_SECRET_KEY": "sk_test_paysaga_demo",
         "STRIPE_PUBLISHABLE_KEY": "pk_test_paysaga_demo",
-        "STRIPE_WEBHOOK_SECRET": "whsec_paysaga_demo",
+        "STRIPE_WEBHOOK_SECRET": "whsec_paysaga_demo_secret",
         "STRIPE_API_BASE": settings.simulator_url,
         "JWT_SECRET": DEVELOPMENT_SECRET,
         "JWT_ALGORITHMS": "HS256",

@@ -8,6 +8,7 @@ from typing import Final
 
 from paysaga.demo import shopper as cards
 from paysaga.demo.shopper import Answer, Shopper, Unexpected
+from paysaga.demo.trouble import Trouble
 from paysaga.demo.verdict import Story, judged
 from paysaga.demo.world import World
 from paysaga.domain.payment import PaymentStatus
@@ -41,7 +42,7 @@ async def _played(world: World, purchase: Purchase) -> Story:
             await shopper.chooses(purchase.product)
             payment = await purchase.act(shopper)
             return await judged(world, purchase.title, shopper.order, payment["id"], purchase.ends)
-    except (Unexpected, TimeoutError) as error:
+    except (Unexpected, Trouble, TimeoutError) as error:
         return Story(purchase.title, purchase.ends, (str(error) or "took too long",))
 
 

@@ -367,7 +367,8 @@ def observed(
     one that asks for a capture, which we never ask for. A canceled one ends the payment: `ended`.
     """
     if intent.money != state.money or intent.status is IntentStatus.REQUIRES_CAPTURE:
-        return _parked(state, intent, at), attempt
+        found = state.model_copy(update={"intent_id": intent.id, "charge_id": intent.charge_id})
+        return parked(found, Reason.GATEWAY_MISMATCH, at), attempt
     known = state.model_copy(
         update={
             "intent_id": intent.id,
@@ -463,9 +464,14 @@ def given_back(state: PaymentState, at: datetime) -> Change:
     return Change(state=moved, actor=WORKFLOW, transfers=back)
 
 
-def parked(state: PaymentState, reason: Reason, at: datetime) -> Change:
-    """Nothing more is done by itself: a person must look."""
-    return _change(_moved(state, PaymentStatus.NEEDS_OPERATOR, reason, at))
+def parked(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
+    """Nothing more is done by itself: a person must look. A parked payment stays parked."""
+    if state.status is PaymentStatus.NEEDS_OPERATOR:
+        return ()
+    moved = _moved(
+        state, PaymentStatus.NEEDS_OPERATOR, reason, at, action_url=None, action_until=None
+    )
+    return (_change(moved),)
 
 
 WORKFLOW: Final = "workflow"
@@ -585,17 +591,3 @@ def _declined(
         decline_code=intent.decline.code if intent.decline else None,
     )
     return _back_to_the_customer(state, lost, Reason.DECLINED, at, intent.decline), lost
-
-
-def _parked(state: PaymentState, intent: Intent, at: datetime) -> tuple[Change, ...]:
-    if state.status is PaymentStatus.NEEDS_OPERATOR:
-        return ()
-    moved = _moved(
-        state,
-        PaymentStatus.NEEDS_OPERATOR,
-        Reason.GATEWAY_MISMATCH,
-        at,
-        intent_id=intent.id,
-        charge_id=intent.charge_id,
-    )
-    return (_change(moved),)

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
 
 from tests.end_to_end.demo_process import DemoProcess, demo_process
 
@@ -21,6 +21,11 @@ QUIET: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+SCREENS: Final[dict[str, ViewportSize]] = {
+    "desktop": {"width": 1200, "height": 900},
+    "phone": {"width": 390, "height": 844},
+}
+on_all_screens: Final = pytest.mark.parametrize("visit", list(SCREENS), indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +58,8 @@ class Visit:
         self.shop_url = shop_url
         self.requests: list[Request] = []
         self.errors: list[str] = []
-        page.set_default_timeout(20_000)
-        page.on("request", lambda request: self.requests.append(request))
+        page.set_default_timeout(15_000)
+        page.on("request", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def buys(self, product: str = "Stoneware mug", name: str = "Ada Lindqvist") -> None:
@@ -65,9 +70,11 @@ class Visit:
         self.page.get_by_role("button", name=name).click()
         self.page.get_by_role("button", name="Buy now").click()
         self.page.wait_for_selector("#pay")
+        self.page.wait_for_load_state()
 
     def pays_with(self, card: str) -> None:
         """Take a test card by its name and press pay."""
+        self.page.wait_for_load_state()  # before it the form's script does not listen
         self.page.get_by_role("button", name=card, exact=True).click()
         self.page.locator("#pay-button").click()
 
@@ -80,11 +87,14 @@ class Visit:
         hosts = {urlsplit(request.url).hostname for request in self.requests}
         return sorted(str(host) for host in hosts - {"127.0.0.1", None})
 
+    def _note(self, request: Request) -> None:
+        self.requests.append(request)
 
-@pytest.fixture(params=[(1200, 900), (390, 844)], ids=["desktop", "phone"])
+
+@pytest.fixture
 def visit(browser: Browser, demo: DemoProcess, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height})
+    """From a desk, unless the test asks for a phone; no visit asks another machine anything."""
+    context = browser.new_context(viewport=SCREENS[getattr(request, "param", "desktop")])
     visiting = Visit(context.new_page(), demo.shop_url)
     yield visiting
     context.close()

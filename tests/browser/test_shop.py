@@ -1,13 +1,14 @@
 import httpx
 import pytest
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, on_all_screens
 from tests.end_to_end.demo_process import DemoProcess
 
 pytestmark = pytest.mark.timeout(180)
 
 
 class TestPaying:
+    @on_all_screens
     def test_a_good_card(self, visit: Visit) -> None:
         """
         Pick, pay, done; the page links to the payment's run, which is there.
@@ -61,7 +62,7 @@ class TestPaying:
         To PayPal's page and back.
         """
         visit.buys()
-        visit.page.get_by_text("PayPal", exact=True).click()
+        visit.page.get_by_role("radio", name="PayPal").check()
         visit.page.get_by_role("button", name="Continue to PayPal").click()
         visit.page.wait_for_url("**/paypal/**")
 
@@ -72,6 +73,7 @@ class TestPaying:
 
 
 class TestDeclines:
+    @on_all_screens
     def test_another_card_pays(self, visit: Visit) -> None:
         """
         The decline is told in the customer's words, with the attempts left; then it works.
@@ -165,6 +167,7 @@ class TestStatus:
 
         visit.reads("#outcome", "Thank you")
 
+    @on_all_screens
     def test_no_page_is_wider_than_the_screen(self, visit: Visit) -> None:
         """
         Nothing scrolls sideways, also on a phone.

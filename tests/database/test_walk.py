@@ -76,7 +76,7 @@ class Walk:
                 attempted(self.state, "pm_card_visa", self.at, actor=self.paid.actor)
             ),
             lambda: (noted(self.state, Reason.GATEWAY_UNREACHABLE, self.at), None),
-            lambda: ((parked(self.state, Reason.GATEWAY_MISMATCH, self.at),), None),
+            lambda: (parked(self.state, Reason.GATEWAY_MISMATCH, self.at), None),
         ]
         if self.state.amount_captured:
             return [*ways, *self._ways_of_money()]

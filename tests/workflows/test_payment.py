@@ -489,6 +489,22 @@ class TestGatewayTrouble:
         assert S.PROCESSING is state.status
         assert S.SUCCEEDED is result.status
 
+    @pytest.mark.parametrize("step", ["look", "close"])
+    async def test_refusal_to_tell_parks(self, pay: Start, step: str) -> None:
+        """A gateway that will neither show nor cancel the intent proves nothing: a person looks."""
+        world = World(FakeGateway("requires_action", troubles={step: [trouble(Trouble.REFUSED)]}))
+
+        async with pay(world) as payment:
+            await payment.first_outcome()
+            parked = await (payment.refresh() if step == "look" else payment.cancel())
+            world.gateway.troubles.clear()
+            world.gateway.becomes("succeeded")
+            await payment.nudge()
+            result = await payment.result()
+
+        assert (S.NEEDS_OPERATOR, Reason.GATEWAY_REFUSED) == (parked.status, parked.reason)
+        assert S.SUCCEEDED is result.status
+
     async def test_other_amount_than_ours_parks(self, pay: Start) -> None:
         """An intent of another amount decides nothing: a person must look."""
         world = World(FakeGateway("requires_action"))
@@ -580,6 +596,35 @@ class TestOrders:
         assert (S.NEEDS_OPERATOR, Reason.REFUND_FAILED) == (state.status, state.reason)
         assert (0, 1250) == (state.amount_refunded, state.amount_refund_pending)
         assert "release" == world.orders.calls[-1]
+
+    async def test_refused_refund_ends_loudly(self, pay: Start) -> None:
+        """A charge that was refunded by hand cannot be refunded again: a person decides."""
+        world = World(
+            FakeGateway("succeeded", troubles={"refund": [trouble(Trouble.REFUSED)]}),
+            orders=FakeOrders(refused={"confirm"}),
+        )
+
+        async with pay(world, a_payment(has_order_service=True)) as payment:
+            with pytest.raises(WorkflowFailureError):
+                await payment.result()
+
+        state = world.records.state
+        assert (S.NEEDS_OPERATOR, Reason.REFUND_FAILED) == (state.status, state.reason)
+        assert "release" == world.orders.calls[-1]
+
+    async def test_canceled_run_that_cannot_be_undone_parks(self, pay: Start) -> None:
+        """The run is canceled and the gateway refuses the cancel: nothing is called canceled."""
+        world = World(
+            FakeGateway("requires_action", troubles={"close": [trouble(Trouble.REFUSED)]})
+        )
+
+        async with pay(world) as payment:
+            await payment.first_outcome()
+            await payment.run.cancel()
+            with pytest.raises(WorkflowFailureError):
+                await payment.result()
+
+        assert S.NEEDS_OPERATOR is world.records.state.status
 
     async def test_order_service_outage_is_outlived(self, pay: Start) -> None:
         """The quick try fails, the activity asks until it hears."""

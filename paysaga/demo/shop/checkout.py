@@ -4,7 +4,7 @@ import uuid
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from paysaga.demo.shop.catalog import PRODUCTS
 from paysaga.demo.shop.order_book import ShopOrder
@@ -93,7 +93,7 @@ async def order_page(who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
     )
 
 
-@router.get("/my/orders/{order_id}/status")
+@router.get("/my/orders/{order_id}/status", response_class=JSONResponse)
 async def order_status(order: OwnOrder, till: TheTill) -> dict[str, object]:
     """What the order's page polls: it changes exactly when the page would."""
     payment = await till.payment_of(order.order_id)
