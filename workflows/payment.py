@@ -156,7 +156,9 @@ class PaymentWorkflow:
         """Look at the gateway now and answer with what the payment is then."""
         self._must_look = True
         seen = self._looks
-        return await self._state_when(lambda: self._looks > seen or self._state.is_final)
+        return await self._state_when(
+            lambda: self._state.is_final or (self._looks > seen and self._state.is_settled)
+        )
 
     @refresh.validator
     def _may_refresh(self) -> None:
@@ -237,6 +239,8 @@ class PaymentWorkflow:
                 await self._give_up()
 
     async def _confirm(self, method: str) -> None:
+        if self.is_over():
+            return  # canceled, or the hold ended, on the way here: no money is asked for any more
         intent = self._the_intent
         order = ConfirmOrder(
             payment_id=self._payment.id,
@@ -255,9 +259,10 @@ class PaymentWorkflow:
                 self._state, self._the_attempt, Reason.GATEWAY_REFUSED, workflow.now()
             )
             await self._record(*changes)
-            return
-        if answer is not None:
-            await self._observe(answer)
+        else:
+            if answer is not None:
+                await self._observe(answer)
+        self._looks += 1  # who asked for a look has seen one
 
     async def _look(self) -> None:
         self._must_look = False
@@ -303,6 +308,8 @@ class PaymentWorkflow:
             return
         if self._payment.has_order_service and not await self._at_orders(Orders.still_waits):
             await self._give_up(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
+            return
+        if self.is_over():
             return
         change, self._attempt = rules.attempted(
             self._state,

@@ -74,26 +74,29 @@ def _following(version: int, changes: Sequence[Change]) -> list[Change]:
 
 def _opened(session: Session, state: PaymentState) -> bool:
     """Insert the payment, unless it is there or its order's place is taken."""
-    _meet_customer(session, state)
+    customer = {"id": state.customer_id, "created_at": state.created_at}
+    session.execute(_meet(session), customer)
+    _name_customer(session, state)
     opened = session.execute(_open(session), payment_columns(state))
     return opened.one_or_none() is not None
 
 
 def _move(session: Session, state: PaymentState, before: Row[*tuple[Any, ...]]) -> None:
-    if state.gateway_customer_id not in {None, before.gateway_customer_id}:
-        _meet_customer(session, state)
+    if state.gateway_customer_id != before.gateway_customer_id:
+        _name_customer(session, state)
     columns = {**payment_columns(state), "this_id": state.id, "this_version": before.version}
     if session.execute(_MOVE, columns).one_or_none() is None:
         raise RuntimeError(f"{state.id} no longer stands at {before.version}")
 
 
-def _meet_customer(session: Session, state: PaymentState) -> None:
-    customer = {
-        "id": state.customer_id,
-        "gateway_customer_id": state.gateway_customer_id,
-        "created_at": state.updated_at,
-    }
-    session.execute(_meet(session), customer)
+def _name_customer(session: Session, state: PaymentState) -> None:
+    """The first gateway customer that is named stays."""
+    if state.gateway_customer_id is not None:
+        named = {
+            "this_id": state.customer_id,
+            "gateway_customer_id": state.gateway_customer_id,
+        }
+        session.execute(_NAME, named)
 
 
 def _tell(session: Session, changes: Sequence[Change], before: PaymentStatus | None) -> None:
@@ -138,14 +141,14 @@ def _open(insert_into: Inserting) -> Any:
 
 @on_both
 def _meet(insert_into: Inserting) -> Insert:
-    """Know the customer; the first gateway customer that is named stays."""
-    customer = insert_into(CUSTOMERS)
-    named = customer.excluded.gateway_customer_id
-    return customer.on_conflict_do_update(
-        index_elements=["id"],
-        set_={"gateway_customer_id": named},
-        where=CUSTOMERS.c.gateway_customer_id.is_(None) & named.is_not(None),
-    )
+    return insert_into(CUSTOMERS).on_conflict_do_nothing()
+
+
+# Apart from the INSERT, whose conflict is about one unique column at a time: of two at once, one
+# would fail on the other column.
+_NAME: Final = update(CUSTOMERS).where(
+    CUSTOMERS.c.id == bindparam("this_id"), CUSTOMERS.c.gateway_customer_id.is_(None)
+)
 
 
 @on_both

@@ -363,10 +363,11 @@ def observed(
 ) -> tuple[tuple[Change, ...], Attempt]:
     """What the gateway's word means for the payment: the changes to record, none if nothing is new.
 
-    An intent that is not of this payment's amount and currency decides nothing: it parks. So does
-    one that asks for a capture, which we never ask for. A canceled one ends the payment: `ended`.
+    An intent that is not of this payment's amount and currency, or received another sum, decides
+    nothing: it parks. So does one that asks for a capture, which we never ask for. A canceled one
+    ends the payment: `ended`.
     """
-    if intent.money != state.money or intent.status is IntentStatus.REQUIRES_CAPTURE:
+    if _is_not_ours(intent, state):
         found = state.model_copy(update={"intent_id": intent.id, "charge_id": intent.charge_id})
         return parked(found, Reason.GATEWAY_MISMATCH, at), attempt
     known = state.model_copy(
@@ -503,6 +504,12 @@ def _ended(attempt: Attempt, status: AttemptStatus, at: datetime, **facts: objec
     return attempt.model_copy(update={"status": status, "ended_at": at, **facts})
 
 
+def _is_not_ours(intent: Intent, state: PaymentState) -> bool:
+    other_sum = intent.status is IntentStatus.SUCCEEDED and intent.received != state.money.minor
+    asks_for_capture = intent.status is IntentStatus.REQUIRES_CAPTURE
+    return intent.money != state.money or other_sum or asks_for_capture
+
+
 def _through_processing(
     state: PaymentState, at: datetime
 ) -> tuple[tuple[Change, ...], PaymentState]:
@@ -531,6 +538,8 @@ def _back_to_the_customer(
 def _paid(
     state: PaymentState, intent: Intent, attempt: Attempt, at: datetime
 ) -> tuple[tuple[Change, ...], Attempt]:
+    if state.status is PaymentStatus.SUCCEEDED:
+        return (), attempt
     before, now = _through_processing(state, at)
     moved = _moved(
         now,

@@ -170,7 +170,9 @@ class TestRecord:
 
         await records.record(batch(*steps))
 
-        assert ["INSERT"] * 6 == [word for word in statements if word != "BEGIN"]
+        assert ["INSERT", "UPDATE", *["INSERT"] * 5] == [
+            word for word in statements if word != "BEGIN"
+        ]
 
 
 class TestRepeats:

@@ -86,9 +86,7 @@ def canceled(paid: Payment, at: datetime = NOON) -> tuple[Change, ...]:
     return (*begun, *over)
 
 
-def intent(
-    paid: Payment, status: IntentStatus = IntentStatus.SUCCEEDED, number: int = 1
-) -> Intent:
+def intent(paid: Payment, status: IntentStatus = IntentStatus.SUCCEEDED, number: int = 1) -> Intent:
     """The payment's intent, as the gateway shows it after so many confirms."""
     won = status is IntentStatus.SUCCEEDED
     waits = status is IntentStatus.REQUIRES_ACTION

@@ -86,9 +86,7 @@ class TestPayments:
         assert [step.state for step in reversed(before)] == [*first.payments, *rest]
 
     @pytest.mark.parametrize("limit", [3, 4])
-    async def test_the_last_page_says_so(
-        self, records: Records, reads: Reads, limit: int
-    ) -> None:
+    async def test_the_last_page_says_so(self, records: Records, reads: Reads, limit: int) -> None:
         """
         No next page is promised that would be empty.
         """

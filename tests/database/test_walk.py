@@ -196,7 +196,7 @@ async def _told(database: Sessions, payment_id: str) -> list[object]:
 
 
 async def _balances(database: Sessions, payment_id: str) -> dict[Account, int]:
-    balances = Counter({account: 0 for account in Account})
+    balances = Counter(dict.fromkeys(Account, 0))
     async with database() as session:
         rows = await session.execute(select(TRANSFERS).where(TRANSFERS.c.payment_id == payment_id))
         for row in rows:

@@ -488,7 +488,6 @@ class TestObserved:
 
         assert () == again
 
-    @pytest.mark.xfail(strict=True, reason="known: a paid payment is paid again, ledger and all")
     def test_paid_payment_is_not_paid_again(self) -> None:
         """A look at what is paid already books no second capture."""
         state, attempt = after(an_intent(I.SUCCEEDED))
@@ -497,7 +496,6 @@ class TestObserved:
 
         assert () == changes
 
-    @pytest.mark.xfail(strict=True, reason="known: what was received is not compared")
     @pytest.mark.parametrize("received", [1, 1249, 1251])
     def test_other_sum_received_parks(self, received: int) -> None:
         """The price fits but another sum came in: that is for a person, not for the books."""

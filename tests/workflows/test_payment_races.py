@@ -212,7 +212,10 @@ class StripeLike(FakeGateway):
 
 
 class StrictRecords(FakeRecords):
-    """Records that notice two changes of one version: the second is lost in a real database."""
+    """Records that notice two changes of one version: the second is lost in a real database.
+
+    A workflow task that is done again writes the same step at another time: that is no loss.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,8 +225,23 @@ class StrictRecords(FakeRecords):
     async def record(self, batch: Changes) -> None:
         await super().record(batch)
         for change in batch.changes:
-            if change != self.changes[change.state.version - 1]:
+            if _step(change) != _step(self.changes[change.state.version - 1]):
                 self.lost.append(change)
+
+
+def _step(change: Change) -> tuple[object, ...]:
+    state = change.state
+    return (
+        state.status,
+        state.reason,
+        state.fulfillment,
+        state.attempts_used,
+        state.amount_captured,
+        state.amount_refunded,
+        state.amount_refund_pending,
+        change.request,
+        change.transfers,
+    )
 
 
 @dataclass
@@ -349,15 +367,15 @@ async def _open_house() -> AsyncIterator[House]:
         yield House(env, exchange)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def house() -> AsyncIterator[House]:
+    """A server for one test: an activity that outlives its run stops the server's time."""
     async with _open_house() as opened:
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def own_house() -> AsyncIterator[House]:
-    """For runs that are canceled: an activity that outlives its run stops the server's time."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_house() -> AsyncIterator[House]:
     async with _open_house() as opened:
         yield opened
 
@@ -388,23 +406,14 @@ async def on_stage(
 async def _result(stage: Stage) -> PaymentState:
     """The run's result, with time passing; a canceled run's is what it wrote last."""
     try:
-        return await asyncio.wait_for(stage.run.result(), timeout=20)
-    except TimeoutError:
-        print(
-            "EVENTS",
-            await stage.events(),
-            stage.world.gateway.calls,
-            stage.world.orders.calls,
-            stage.asked,
-        )
-        raise
+        return await asyncio.wait_for(stage.run.result(), timeout=30)
     except WorkflowFailureError as failure:
-        assert isinstance(failure.cause, CancelledError)
+        if not isinstance(failure.cause, CancelledError):
+            raise
         return stage.world.records.state
 
 
 class TestRequestsBeforeTheAttempt:
-    @pytest.mark.xfail(strict=True, reason="known: the confirm forgets who asked for a look")
     async def test_refresh_while_the_intent_is_opened_is_answered(self, house: House) -> None:
         """Who asks for a look before the first attempt hears its outcome, not the hold's end."""
         world = World(FakeGateway("generic_decline"))
@@ -423,7 +432,6 @@ class TestRequestsBeforeTheAttempt:
         assert S.AWAITING_RETRY is first.status
         assert {asked} == done
 
-    @pytest.mark.xfail(strict=True, reason="known: the attempt is made whatever came before it")
     @pytest.mark.parametrize("step", ["reserve", "create_intent"])
     async def test_canceled_before_the_attempt_is_never_charged(
         self, house: House, step: str
@@ -443,7 +451,6 @@ class TestRequestsBeforeTheAttempt:
         assert "confirm" not in world.gateway.calls
         assert "release" == world.orders.calls[-1]
 
-    @pytest.mark.xfail(strict=True, reason="known: the attempt is made whatever came before it")
     async def test_hold_that_ends_during_the_reservation_is_not_charged(self, house: House) -> None:
         """The order service was away for longer than the hold: nobody waits for the goods."""
         world = World(FakeGateway("succeeded"), orders=FakeOrders(down={"reserve": 12}))
@@ -456,7 +463,6 @@ class TestRequestsBeforeTheAttempt:
         assert (S.EXPIRED, Reason.HOLD_OVER) == (result.status, result.reason)
         assert "confirm" not in world.gateway.calls
 
-    @pytest.mark.xfail(strict=True, reason="known: the attempt is made whatever came before it")
     async def test_retry_that_meets_the_end_of_the_hold_is_not_charged(self, house: House) -> None:
         """The order was asked about for longer than the hold: the retry hears that it is over."""
         world = World(
@@ -475,7 +481,6 @@ class TestRequestsBeforeTheAttempt:
         assert S.EXPIRED is result.status
         assert 1 == world.gateway.calls.count("confirm")
 
-    @pytest.mark.xfail(strict=True, reason="known: the attempt is made whatever came before it")
     async def test_retry_that_meets_a_cancel_is_not_charged(self, house: House) -> None:
         """Canceled while the shop is asked whether the order still waits: no second attempt."""
         world = World(FakeGateway("generic_decline", "succeeded"))
@@ -718,7 +723,6 @@ class TestRequestsRefused:
 
 
 class TestGatewayRefuses:
-    @pytest.mark.xfail(strict=True, reason="known: Refused is a bug to Temporal, retried for ever")
     @pytest.mark.parametrize("step", ["look", "close", "refund"])
     async def test_what_the_gateway_refuses_for_good_parks(self, house: House, step: str) -> None:
         """A look, cancel or refund that the gateway will never take is left to a person.
@@ -756,7 +760,7 @@ class TestCanceledRun:
         "step", ["reserve", "create_intent", "confirm_intent", "retrieve_intent", "confirm"]
     )
     async def test_cancel_during_any_call_puts_everything_back(
-        self, own_house: House, step: str
+        self, house: House, step: str
     ) -> None:
         """Cancel in the Temporal UI during any call: nothing is kept, and the row says so."""
         word = "requires_action" if step == "retrieve_intent" else "succeeded"
@@ -765,7 +769,7 @@ class TestCanceledRun:
         gate = road.close(step)
 
         async with on_stage(
-            own_house,
+            house,
             world,
             a_payment(has_order_service=True),
             road=road,
@@ -788,7 +792,7 @@ class TestCanceledRun:
 
     @pytest.mark.parametrize("word", ["requires_action", "generic_decline", "succeeded"])
     async def test_cancel_while_a_slow_database_writes_loses_no_change(
-        self, own_house: House, word: str
+        self, house: House, word: str
     ) -> None:
         """What was written counts: the next change gets the next version, and ends the row."""
         records = StrictRecords()
@@ -797,7 +801,7 @@ class TestCanceledRun:
         opened = road.close("record")
         confirmed = road.close("confirm_intent")
 
-        async with on_stage(own_house, world, road=road) as stage:
+        async with on_stage(house, world, road=road) as stage:
             opened.open.set()
             await confirmed.reached.wait()
             writing = road.close("record")
@@ -812,13 +816,13 @@ class TestCanceledRun:
         assert state.is_final
         assert state.amount_captured == state.amount_refunded
 
-    async def test_waiting_callers_hear_of_it(self, own_house: House) -> None:
+    async def test_waiting_callers_hear_of_it(self, house: House) -> None:
         """Whoever waits for an outcome of a run that is canceled is told, not left waiting."""
         world = World(StripeLike("succeeded"))
         road = Road()
         gate = road.close("create_intent")
 
-        async with on_stage(own_house, world, road=road) as stage:
+        async with on_stage(house, world, road=road) as stage:
             await gate.reached.wait()
             first = await stage.run.start_update(
                 PaymentWorkflow.first_outcome, wait_for_stage=WorkflowUpdateStage.ACCEPTED
@@ -832,11 +836,11 @@ class TestCanceledRun:
         assert (S.CANCELED, Reason.RUN_CANCELED) == (told.status, told.reason)
 
     @pytest.mark.parametrize("word", ["requires_capture", "processing"])
-    async def test_what_cannot_be_put_back_parks(self, own_house: House, word: str) -> None:
+    async def test_what_cannot_be_put_back_parks(self, house: House, word: str) -> None:
         """The gateway neither cancels nor tells: a person must look, the run says canceled."""
         world = World(FakeGateway("requires_action"))
 
-        async with on_stage(own_house, world) as stage:
+        async with on_stage(house, world) as stage:
             await stage.first_outcome()
             world.gateway.cannot_cancel = IntentStatus(word)
             await stage.run.cancel()
@@ -901,20 +905,22 @@ class TestRestart:
 
 class TestAnyOrder:
     @pytest.mark.parametrize("seed", range(SEEDS))
-    async def test_payment_ends_as_the_intent_did(self, house: House, seed: int) -> None:
+    async def test_payment_ends_as_the_intent_did(self, shared_house: House, seed: int) -> None:
         """Requests, webhooks, outages, restarts and waits in any order: one truth at the end."""
         chance = Random(seed)
         world, payment = _world(chance)
         cached = chance.choice([0, 100])
 
-        async with on_stage(house, world, payment, road=_road(chance), cached=cached) as stage:
+        async with on_stage(
+            shared_house, world, payment, road=_road(chance), cached=cached
+        ) as stage:
             stage.first_outcome()
             for step in chance.choices(STEPS, k=chance.randint(3, 12)):
                 await step(stage, chance)
             await _check(stage, await _result(stage))
 
     @pytest.mark.parametrize("seed", range(SEEDS, SEEDS + CANCELED_SEEDS))
-    async def test_canceled_run_keeps_nothing(self, own_house: House, seed: int) -> None:
+    async def test_canceled_run_keeps_nothing(self, house: House, seed: int) -> None:
         """Whenever the run itself is canceled: what was taken is back, and nobody is left waiting.
 
         What cannot be put back because the gateway is still deciding waits for a person.
@@ -922,7 +928,7 @@ class TestAnyOrder:
         chance = Random(seed)
         world, payment = _world(chance)
 
-        async with on_stage(own_house, world, payment, road=_road(chance)) as stage:
+        async with on_stage(house, world, payment, road=_road(chance)) as stage:
             stage.first_outcome()
             for step in chance.choices(STEPS, k=chance.randint(0, 6)):
                 await step(stage, chance)
@@ -1020,7 +1026,7 @@ async def _check(stage: Stage, state: PaymentState, *, run_canceled: bool = Fals
 def _check_answer(answer: PaymentState | BaseException, *, run_canceled: bool) -> None:
     match answer:
         case PaymentState():
-            assert answer.is_settled or answer.reason is Reason.GATEWAY_UNREACHABLE
+            assert answer.is_settled or answer.attempts_left == 0  # a look at the last decline
         case WorkflowUpdateFailedError(cause=ApplicationError() as cause):
             assert "NotNow" == cause.type
         case WorkflowUpdateFailedError(cause=CancelledError()):
