@@ -359,7 +359,7 @@ class TestOrderSlot:
         await records.record(batch(*started(second)[0]))
 
         with pytest.raises(ApplicationError) as refusal:
-            await records.record(batch(parked(steps[-1].state, Reason.GATEWAY_MISMATCH, NOON)))
+            await records.record(batch(*parked(steps[-1].state, Reason.GATEWAY_MISMATCH, NOON)))
 
         assert (second.id,) == refusal.value.details
 

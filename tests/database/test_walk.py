@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
@@ -82,20 +83,8 @@ class Walk:
             return [*ways, *self._ways_of_money()]
         if (attempt := self._attempt) is None:
             return ways
-        number = attempt.number
-        ways += [
-            lambda status=status: observed(
-                self.state, intent(self.paid, status, number), attempt, self.at, WINDOW
-            )
-            for status in IntentStatus
-        ]
-        ways += [
-            lambda status=status: (
-                ended(self.state, attempt, status, Reason.HOLD_OVER, self.at, actor="workflow"),
-                None,
-            )
-            for status in _CLOSING
-        ]
+        ways += [partial(self._observed, attempt, status) for status in IntentStatus]
+        ways += [partial(self._ended, attempt, status) for status in _CLOSING]
         lost = decline_for("insufficient_funds")
         if attempt.ended_at is None:
             ways += [
@@ -103,6 +92,14 @@ class Walk:
                 lambda: refused(self.state, attempt, Reason.GATEWAY_REFUSED, self.at),
             ]
         return ways
+
+    def _observed(self, attempt: Attempt, status: IntentStatus) -> Way:
+        shown = intent(self.paid, status, attempt.number)
+        return observed(self.state, shown, attempt, self.at, WINDOW)
+
+    def _ended(self, attempt: Attempt, status: PaymentStatus) -> Way:
+        over = ended(self.state, attempt, status, Reason.HOLD_OVER, self.at, actor="workflow")
+        return over, None
 
     def _ways_of_money(self) -> list[Callable[[], Way]]:
         if self.state.amount_refund_pending:

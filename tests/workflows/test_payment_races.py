@@ -468,12 +468,15 @@ class TestRequestsBeforeTheAttempt:
         world = World(
             FakeGateway("generic_decline", "succeeded"), orders=FakeOrders(down={"still_waits": 12})
         )
+        road = Road()
+        gate = road.close("still_waits")
+        payment = a_payment(has_order_service=True, hold=timedelta(minutes=2))
 
-        async with on_stage(
-            house, world, a_payment(has_order_service=True, hold=timedelta(minutes=2))
-        ) as stage:
+        async with on_stage(house, world, payment, road=road) as stage:
             await stage.first_outcome()
             retried = stage.retry()
+            await gate.reached.wait()  # the retry was taken before any time goes by
+            gate.open.set()
             result = await _result(stage)
             answer = await retried
 

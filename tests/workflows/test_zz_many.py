@@ -1,0 +1,1061 @@
+"""Requests, deadlines, outages and restarts that meet in every order.
+
+Whatever comes first, the payment ends as the gateway's intent did, every caller gets an answer and
+no run is left failing its workflow tasks.
+"""
+
+import asyncio
+import sys
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import (
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    Worker,
+)
+
+from activities.errors import Trouble
+from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from paysaga.domain.payment import (
+    Change,
+    Changes,
+    Fulfillment,
+    Intent,
+    IntentStatus,
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    Reason,
+    RequestMark,
+)
+from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
+from tests.workflows.conftest import World
+from tests.workflows.conftest import _register_search_attributes as register_search_attributes
+from workflows import addresses
+from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+
+S = PaymentStatus
+SEEDS = 240
+CANCELED_SEEDS = 60
+# A local activity that takes longer than this lets the run hear of other things meanwhile.
+SHORT = timedelta(seconds=1)
+DECIDED = frozenset({IntentStatus.SUCCEEDED, IntentStatus.CANCELED})
+
+
+class Gate:
+    """A place where an activity waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+
+class Road:
+    """The way to the activities and back: with gates, and with replies that get lost.
+
+    `before` and `after` hold, by the activity's name, the errors that come instead of the call or
+    instead of its answer.
+    """
+
+    def __init__(self) -> None:
+        self.gates: dict[str, Gate] = {}
+        self.before: dict[str, deque[Exception]] = defaultdict(deque)
+        self.after: dict[str, deque[Exception]] = defaultdict(deque)
+
+    def close(self, name: str) -> Gate:
+        self.gates[name] = Gate()
+        return self.gates[name]
+
+    async def there(self, name: str) -> None:
+        if gate := self.gates.get(name):
+            gate.reached.set()
+            await gate.open.wait()
+        if self.before[name]:
+            raise self.before[name].popleft()
+
+    def back(self, name: str) -> None:
+        if self.after[name]:
+            raise self.after[name].popleft()
+
+
+class Exchange(Interceptor):
+    """All stages' gateways behind the one worker of the gateway's queue, by the run's id.
+
+    A worker of its own for each test would do, but for a flaw of the time-skipping server: it may
+    hand a task to the poll of a worker that is gone, and the task is lost for 30 seconds.
+    """
+
+    def __init__(self) -> None:
+        self.gateways: dict[str, FakeGateway] = {}
+        self.roads: dict[str, Road] = {}
+
+    @activity.defn
+    async def create_intent(self, order: IntentOrder) -> Intent:
+        return await self._gateway.create_intent(order)
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        return await self._gateway.confirm_intent(order)
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        return await self._gateway.retrieve_intent(intent_id)
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        return await self._gateway.close_intent(order)
+
+    @activity.defn
+    async def refund_intent(self, order: RefundOrder) -> Refund:
+        return await self._gateway.refund_intent(order)
+
+    @activity.defn
+    async def retrieve_refund(self, refund_id: str) -> Refund:
+        return await self._gateway.retrieve_refund(refund_id)
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's word
+        return _OnTheRoad(next, self)
+
+    @property
+    def _gateway(self) -> FakeGateway:
+        return self.gateways[_run_id()]
+
+
+class _OnTheRoad(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, exchange: Exchange) -> None:
+        super().__init__(following)
+        self._exchange = exchange
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's word
+        road, name = self._exchange.roads[_run_id()], activity.info().activity_type
+        await road.there(name)
+        answer = await super().execute_activity(input)
+        road.back(name)
+        return answer
+
+
+def _run_id() -> str:
+    run_id = activity.info().workflow_id
+    assert run_id is not None
+    return run_id
+
+
+class StripeLike(FakeGateway):
+    """A gateway that keeps Stripe's promises: one key, one effect; final is final."""
+
+    def __init__(self, *script: str) -> None:
+        super().__init__(*script)
+        self.refunded = 0
+        self.looks_until_decided = 3
+        self._answered: dict[tuple[int, int], Intent] = {}
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        self._called("confirm", order)
+        key = (order.attempt, order.generation)
+        if key not in self._answered:
+            if self.intent.status not in {*DECIDED, IntentStatus.PROCESSING}:
+                self.becomes(self.script.popleft())
+            self._answered[key] = self.intent
+        return self.intent
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        self._called("look", intent_id)
+        if self.intent.status is IntentStatus.PROCESSING:
+            self.looks_until_decided -= 1
+            if self.looks_until_decided <= 0:
+                self.becomes("succeeded")
+        return self.intent
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        self._called("close", order)
+        if self.intent.status not in {*DECIDED, IntentStatus.PROCESSING}:
+            self.becomes("canceled")
+        return self.intent
+
+    @activity.defn
+    async def refund_intent(self, order: RefundOrder) -> Refund:
+        self._called("refund", order)
+        assert IntentStatus.SUCCEEDED is self.intent.status
+        self.refunded = order.money.minor  # one key: a repeat is the same refund
+        return self._refund()
+
+    def customer_does(self, word: str) -> None:
+        """Only an intent that waits for the customer hears what they do."""
+        if self.intent.status is IntentStatus.REQUIRES_ACTION:
+            self.becomes(word)
+
+
+class StrictRecords(FakeRecords):
+    """Records that notice two changes of one version: the second is lost in a real database.
+
+    A workflow task that is done again writes the same step at another time: that is no loss.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost: list[Change] = []
+
+    @activity.defn
+    async def record(self, batch: Changes) -> None:
+        await super().record(batch)
+        for change in batch.changes:
+            if _step(change) != _step(self.changes[change.state.version - 1]):
+                self.lost.append(change)
+
+
+def _step(change: Change) -> tuple[object, ...]:
+    state = change.state
+    return (
+        state.status,
+        state.reason,
+        state.fulfillment,
+        state.attempts_used,
+        state.amount_captured,
+        state.amount_refunded,
+        state.amount_refund_pending,
+        change.request,
+        change.transfers,
+    )
+
+
+@dataclass
+class House:
+    """The server of this module and the worker of its gateway queue: what all stages share."""
+
+    env: WorkflowEnvironment
+    exchange: Exchange
+
+
+@dataclass
+class Stage:
+    """A payment under way, whose worker can be stopped and whose road can be blocked."""
+
+    house: House
+    world: World
+    road: Road
+    run: WorkflowHandle[PaymentWorkflow, PaymentState]
+    queue: str
+    cached: int
+    worker: AsyncExitStack
+    asked: list[asyncio.Task[PaymentState]] = field(default_factory=list)
+
+    async def restart(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Replace the worker of a stage that caches no run.
+
+        The time-skipping server would keep asking the old worker for a run that it had cached.
+        """
+        assert self.cached == 0
+        await self.worker.aclose()
+        meanwhile()
+        await self.start_worker()
+
+    async def start_worker(self) -> None:
+        records, orders = self.world.records, self.world.orders
+        await self.worker.enter_async_context(
+            Worker(
+                self.house.env.client,
+                task_queue=self.queue,
+                workflows=[PaymentWorkflow],
+                activities=[
+                    records.record,
+                    orders.reserve,
+                    orders.still_waits,
+                    orders.confirm,
+                    orders.release,
+                ],
+                interceptors=[self.house.exchange],
+                max_cached_workflows=self.cached,
+            )
+        )
+
+    def first_outcome(self) -> asyncio.Task[PaymentState]:
+        return self._ask(PaymentWorkflow.first_outcome)
+
+    def refresh(self) -> asyncio.Task[PaymentState]:
+        return self._ask(PaymentWorkflow.refresh)
+
+    def retry(self) -> asyncio.Task[PaymentState]:
+        key = f"retry-{len(self.asked)}"
+        mark = RequestMark(key=key, fingerprint=key)
+        return self._ask(
+            PaymentWorkflow.retry, RetryRequest(method="pm_2", actor="customer:1", request=mark)
+        )
+
+    def cancel(self) -> asyncio.Task[PaymentState]:
+        return self._ask(PaymentWorkflow.cancel, _cancel_request())
+
+    async def accepted_cancel(self) -> None:
+        """The run has heard of it; the answer comes later."""
+        await self.run.start_update(
+            PaymentWorkflow.cancel,
+            _cancel_request(),
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        )
+
+    async def accepted_refresh(self) -> asyncio.Task[PaymentState]:
+        asked = await self.run.start_update(
+            PaymentWorkflow.refresh, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+        )
+        return asyncio.create_task(asked.result())
+
+    async def events(self) -> list[str]:
+        history = await self.run.fetch_history()
+        return [
+            EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events
+        ]
+
+    def _ask(self, update: Any, *args: Any) -> asyncio.Task[PaymentState]:
+        task = asyncio.create_task(self.run.execute_update(update, *args))
+        self.asked.append(task)
+        return task
+
+
+def _cancel_request() -> CancelRequest:
+    mark = RequestMark(key="cancel-1", fingerprint="c")
+    return CancelRequest(actor="customer:1", request=mark)
+
+
+@asynccontextmanager
+async def _open_house() -> AsyncIterator[House]:
+    exchange = Exchange()
+    async with (
+        await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=str(Path(sys.executable).parent / "temporal-test-server"),
+            data_converter=pydantic_data_converter,
+        ) as env,
+        Worker(
+            env.client,
+            task_queue=addresses.GATEWAY,
+            activities=[
+                exchange.create_intent,
+                exchange.confirm_intent,
+                exchange.retrieve_intent,
+                exchange.close_intent,
+                exchange.refund_intent,
+                exchange.retrieve_refund,
+            ],
+            interceptors=[exchange],
+        ),
+    ):
+        await register_search_attributes(env)
+        yield House(env, exchange)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house() -> AsyncIterator[House]:
+    """A server for one test: an activity that outlives its run stops the server's time."""
+    async with _open_house() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_house() -> AsyncIterator[House]:
+    async with _open_house() as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def on_stage(
+    house: House,
+    world: World,
+    payment: Payment | None = None,
+    *,
+    road: Road | None = None,
+    cached: int = 100,
+) -> AsyncIterator[Stage]:
+    payment = payment or a_payment()
+    payment = payment.model_copy(update={"id": f"pay_{uuid4().hex}"})
+    queue, road = f"payments-{payment.id}", road or Road()
+    house.exchange.gateways[payment.id] = world.gateway
+    house.exchange.roads[payment.id] = road
+    run = await house.env.client.start_workflow(
+        PaymentWorkflow.run, payment, id=payment.id, task_queue=queue, task_timeout=SHORT
+    )
+    async with AsyncExitStack() as worker:
+        stage = Stage(house, world, road, run, queue, cached, worker)
+        await stage.start_worker()
+        yield stage
+
+
+async def _result(stage: Stage) -> PaymentState:
+    """The run's result, with time passing; a canceled run's is what it wrote last."""
+    try:
+        return await asyncio.wait_for(stage.run.result(), timeout=30)
+    except WorkflowFailureError as failure:
+        if not isinstance(failure.cause, CancelledError):
+            raise
+        return stage.world.records.state
+
+
+class NoRequestsBeforeTheAttempt:
+    async def test_refresh_while_the_intent_is_opened_is_answered(self, house: House) -> None:
+        """Who asks for a look before the first attempt hears its outcome, not the hold's end."""
+        world = World(FakeGateway("generic_decline"))
+        road = Road()
+        create = road.close("create_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await create.reached.wait()
+            asked = await stage.accepted_refresh()
+            create.open.set()
+            first = await stage.first_outcome()
+            done, _ = await asyncio.wait([asked], timeout=2)
+            await stage.cancel()
+            await asked
+
+        assert S.AWAITING_RETRY is first.status
+        assert {asked} == done
+
+    @pytest.mark.parametrize("step", ["reserve", "create_intent"])
+    async def test_canceled_before_the_attempt_is_never_charged(
+        self, house: House, step: str
+    ) -> None:
+        """A cancel that the run has taken before the confirm was sent keeps it from being sent."""
+        world = World(FakeGateway("succeeded"))
+        road = Road()
+        gate = road.close(step)
+
+        async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
+            await gate.reached.wait()
+            await stage.accepted_cancel()
+            gate.open.set()
+            result = await _result(stage)
+
+        assert (S.CANCELED, Reason.CANCEL_REQUESTED) == (result.status, result.reason)
+        assert "confirm" not in world.gateway.calls
+        assert "release" == world.orders.calls[-1]
+
+    async def test_hold_that_ends_during_the_reservation_is_not_charged(self, house: House) -> None:
+        """The order service was away for longer than the hold: nobody waits for the goods."""
+        world = World(FakeGateway("succeeded"), orders=FakeOrders(down={"reserve": 12}))
+
+        async with on_stage(
+            house, world, a_payment(has_order_service=True, hold=timedelta(minutes=2))
+        ) as stage:
+            result = await _result(stage)
+
+        assert (S.EXPIRED, Reason.HOLD_OVER) == (result.status, result.reason)
+        assert "confirm" not in world.gateway.calls
+
+    async def test_retry_that_meets_the_end_of_the_hold_is_not_charged(self, house: House) -> None:
+        """The order was asked about for longer than the hold: the retry hears that it is over."""
+        world = World(
+            FakeGateway("generic_decline", "succeeded"), orders=FakeOrders(down={"still_waits": 12})
+        )
+        road = Road()
+        gate = road.close("still_waits")
+        payment = a_payment(has_order_service=True, hold=timedelta(minutes=2))
+
+        async with on_stage(house, world, payment, road=road) as stage:
+            await stage.first_outcome()
+            retried = stage.retry()
+            await gate.reached.wait()  # the retry was taken before any time goes by
+            gate.open.set()
+            result = await _result(stage)
+            answer = await retried
+
+        assert result == answer
+        assert S.EXPIRED is result.status
+        assert 1 == world.gateway.calls.count("confirm")
+
+    async def test_retry_that_meets_a_cancel_is_not_charged(self, house: House) -> None:
+        """Canceled while the shop is asked whether the order still waits: no second attempt."""
+        world = World(FakeGateway("generic_decline", "succeeded"))
+        road = Road()
+        gate = road.close("still_waits")
+
+        async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
+            await stage.first_outcome()
+            retried = stage.retry()
+            await gate.reached.wait()
+            await stage.accepted_cancel()
+            gate.open.set()
+            result = await _result(stage)
+            answer = await retried
+
+        assert result == answer
+        assert S.CANCELED is result.status
+        assert 1 == world.gateway.calls.count("confirm")
+
+
+class NoRequestsDuringTheAttempt:
+    async def test_cancel_while_the_confirm_is_tried_again(self, house: House) -> None:
+        """The gateway is away; who gives up meanwhile is canceled once that is proved."""
+        world = World(FakeGateway(troubles={"confirm": [trouble(Trouble.UNREACHABLE)] * 30}))
+
+        async with on_stage(house, world) as stage:
+            while Reason.GATEWAY_UNREACHABLE not in [
+                change.state.reason for change in world.records.changes
+            ]:
+                await house.env.sleep(timedelta(seconds=5))
+            canceled = stage.cancel()
+            result = await _result(stage)
+            answer = await canceled
+
+        assert result == answer
+        assert S.CANCELED is result.status
+        assert "close" == world.gateway.calls[-1]
+        assert IntentStatus.CANCELED is world.gateway.intent.status
+
+    async def test_lost_answer_of_a_success_is_found_by_the_cancel(self, house: House) -> None:
+        """The money moved and no answer came: the cancel finds it, and the truth wins."""
+        world = World(StripeLike("succeeded"))
+        road = Road()
+        road.after["confirm_intent"].extend([trouble(Trouble.UNREACHABLE)] * 4)
+        road.before["confirm_intent"].extend([])
+        gate = road.close("confirm_intent")
+
+        async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
+            await gate.reached.wait()
+            await stage.accepted_cancel()
+            gate.open.set()
+            result = await _result(stage)
+
+        assert (S.SUCCEEDED, Fulfillment.CONFIRMED) == (result.status, result.fulfillment)
+        assert 1 == world.gateway.charges
+
+    async def test_cancel_while_the_attempt_is_under_way_hears_its_outcome(
+        self, house: House
+    ) -> None:
+        """It came too late to stop the charge: the answer says that it is paid."""
+        world = World(FakeGateway("succeeded"))
+        road = Road()
+        gate = road.close("confirm_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await gate.reached.wait()
+            canceled = await stage.run.start_update(
+                PaymentWorkflow.cancel,
+                _cancel_request(),
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            )
+            gate.open.set()
+            answer = await canceled.result()
+
+        assert (S.SUCCEEDED, 1250) == (answer.status, answer.amount_captured)
+
+    async def test_cancel_of_a_declined_attempt_ends_the_payment(self, house: House) -> None:
+        """The attempt that was under way is declined: then the cancel takes its effect."""
+        world = World(FakeGateway("generic_decline"))
+        road = Road()
+        gate = road.close("confirm_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await gate.reached.wait()
+            await stage.accepted_cancel()
+            gate.open.set()
+            result = await _result(stage)
+
+        assert (S.CANCELED, Reason.CANCEL_REQUESTED) == (result.status, result.reason)
+
+    async def test_retry_and_refresh_at_the_same_moment(self, house: House) -> None:
+        """Both callers are answered, and the attempt is made once."""
+        world = World(FakeGateway("generic_decline", "succeeded"))
+
+        async with on_stage(house, world) as stage:
+            await stage.first_outcome()
+            answers = await asyncio.gather(stage.refresh(), stage.retry(), stage.refresh())
+
+        assert S.SUCCEEDED is answers[1].status
+        assert 2 == world.gateway.calls.count("confirm")
+
+    async def test_two_retries_at_once_are_one(self, house: House) -> None:
+        """A double click makes one attempt; the second hears that one is under way or over."""
+        world = World(FakeGateway("generic_decline", "succeeded"))
+
+        async with on_stage(house, world) as stage:
+            await stage.first_outcome()
+            answers = await asyncio.gather(stage.retry(), stage.retry(), return_exceptions=True)
+
+        assert 2 == world.gateway.calls.count("confirm")
+        assert 1 == sum(isinstance(answer, PaymentState) for answer in answers)
+
+    async def test_look_that_finds_the_money_stops_the_retry(self, house: House) -> None:
+        """The customer finished the old 3DS and retries at the same time: one success, no attempt.
+
+        The look comes first, and what it finds is the retry's answer.
+        """
+        world = World(StripeLike("requires_action", "succeeded"))
+        road = Road()
+
+        async with on_stage(house, world, road=road) as stage:
+            await stage.first_outcome()
+            while world.records.state.status is not S.AWAITING_RETRY:
+                await house.env.sleep(timedelta(minutes=1))
+            look = road.close("retrieve_intent")
+            await stage.run.signal(PaymentWorkflow.nudged)
+            await look.reached.wait()
+            retried = stage.retry()
+            world.gateway.becomes("succeeded")
+            look.open.set()
+            answer = await retried
+
+        assert S.SUCCEEDED is answer.status
+        assert 1 == world.gateway.calls.count("confirm")
+
+    async def test_retry_during_a_look_that_moves_the_payment_hears_where_it_stands(
+        self, house: House
+    ) -> None:
+        """The gateway is deciding after all: nothing is tried again, and the caller knows."""
+        world = World(StripeLike("requires_action"))
+        road = Road()
+
+        async with on_stage(house, world, road=road) as stage:
+            await stage.first_outcome()
+            while world.records.state.status is not S.AWAITING_RETRY:
+                await house.env.sleep(timedelta(minutes=1))
+            look = road.close("retrieve_intent")
+            await stage.run.signal(PaymentWorkflow.nudged)
+            await look.reached.wait()
+            retried = await stage.run.start_update(
+                PaymentWorkflow.retry,
+                RetryRequest(
+                    method="pm_2",
+                    actor="customer:1",
+                    request=RequestMark(key="retry-1", fingerprint="r"),
+                ),
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            )
+            world.gateway.becomes("processing")
+            look.open.set()
+            answer = await retried.result()
+            result = await _result(stage)
+
+        assert (S.PROCESSING, Reason.GATEWAY_PROCESSING) == (answer.status, answer.reason)
+        assert S.SUCCEEDED is result.status
+        assert 1 == world.gateway.calls.count("confirm")
+
+
+class NoRequestsRefused:
+    async def test_cancel_comes_too_late_for_a_paid_order(self, house: House) -> None:
+        """Paid, and the shop is being told: a cancel is refused, and the order is confirmed."""
+        world = World(FakeGateway("succeeded"))
+        road = Road()
+        gate = road.close("confirm")
+
+        async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
+            await gate.reached.wait()
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await stage.cancel()
+            gate.open.set()
+            result = await _result(stage)
+
+        assert isinstance(refused.value.cause, ApplicationError)
+        assert "NotNow" == refused.value.cause.type
+        assert Fulfillment.CONFIRMED is result.fulfillment
+
+    async def test_no_second_request_while_one_is_under_way(self, house: House) -> None:
+        """Who retries while a cancel is under way is told so."""
+        world = World(FakeGateway("generic_decline"))
+        road = Road()
+        gate = road.close("close_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await stage.first_outcome()
+            canceled = stage.cancel()
+            await gate.reached.wait()
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await stage.retry()
+            gate.open.set()
+            answer = await canceled
+
+        assert "another request" in str(refused.value.cause)
+        assert S.CANCELED is answer.status
+
+    async def test_retry_after_the_hold_is_refused(self, house: House) -> None:
+        """The hold is over and the gateway's proof still awaited: no attempt any more."""
+        world = World(FakeGateway("generic_decline"))
+        road = Road()
+        gate = road.close("close_intent")
+
+        async with on_stage(house, world, a_payment(hold=timedelta(minutes=1)), road=road) as stage:
+            await stage.first_outcome()
+            ended = asyncio.create_task(_result(stage))
+            await gate.reached.wait()
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await stage.retry()
+            gate.open.set()
+            result = await ended
+
+        assert "the time for further attempts is over" in str(refused.value.cause)
+        assert S.EXPIRED is result.status
+
+    async def test_parked_payment_is_looked_at_when_the_gateway_is_back(self, house: House) -> None:
+        """A refresh of a parked payment is answered; one that still does not fit stays parked."""
+        world = World(FakeGateway("requires_capture"))
+
+        async with on_stage(house, world) as stage:
+            parked = await stage.first_outcome()
+            again = await stage.refresh()
+            with pytest.raises(WorkflowUpdateFailedError):
+                await stage.cancel()
+            world.gateway.becomes("succeeded")
+            paid = await stage.refresh()
+            result = await _result(stage)
+
+        assert [S.NEEDS_OPERATOR, S.NEEDS_OPERATOR] == [parked.status, again.status]
+        assert parked.version == again.version
+        assert S.SUCCEEDED is paid.status
+        assert result == paid
+
+
+class NoGatewayRefuses:
+    @pytest.mark.parametrize("step", ["look", "close", "refund"])
+    async def test_what_the_gateway_refuses_for_good_parks(self, house: House, step: str) -> None:
+        """A look, cancel or refund that the gateway will never take is left to a person.
+
+        It must not leave a run that fails its workflow task over and over, seen by nobody.
+        """
+        world = World(
+            FakeGateway(
+                "succeeded" if step == "refund" else "requires_action",
+                troubles={step: [trouble(Trouble.REFUSED)] * 5},
+            ),
+            orders=FakeOrders(refused={"confirm"}),
+        )
+
+        async with on_stage(house, world, a_payment(has_order_service=True)) as stage:
+            await stage.first_outcome()
+            if step == "close":
+                await stage.accepted_cancel()
+            elif step == "look":
+                await stage.run.signal(PaymentWorkflow.nudged)
+            events: list[str] = []
+            while world.records.state.status is not S.NEEDS_OPERATOR:
+                events = await stage.events()
+                if "WORKFLOW_TASK_FAILED" in events:
+                    break
+            status = world.records.state.status
+            await stage.run.terminate()
+
+        assert "WORKFLOW_TASK_FAILED" not in events
+        assert S.NEEDS_OPERATOR is status
+
+
+class NoCanceledRun:
+    @pytest.mark.parametrize(
+        "step", ["reserve", "create_intent", "confirm_intent", "retrieve_intent", "confirm"]
+    )
+    async def test_cancel_during_any_call_puts_everything_back(
+        self, house: House, step: str
+    ) -> None:
+        """Cancel in the Temporal UI during any call: nothing is kept, and the row says so."""
+        word = "requires_action" if step == "retrieve_intent" else "succeeded"
+        world = World(StripeLike(word), records=StrictRecords())
+        road = Road()
+        gate = road.close(step)
+
+        async with on_stage(
+            house,
+            world,
+            a_payment(has_order_service=True),
+            road=road,
+        ) as stage:
+            if step == "retrieve_intent":
+                await stage.first_outcome()
+                await stage.run.signal(PaymentWorkflow.nudged)
+            await gate.reached.wait()
+            await stage.run.cancel()
+            ended = asyncio.create_task(_result(stage))
+            await asyncio.wait([ended], timeout=0.5)
+            gate.open.set()
+            state = await ended
+
+        gateway = world.gateway
+        assert isinstance(gateway, StripeLike)
+        assert state.amount_captured == state.amount_refunded == gateway.refunded
+        assert state.is_final
+        assert "release" == world.orders.calls[-1]
+
+    @pytest.mark.parametrize("word", ["requires_action", "generic_decline", "succeeded"])
+    async def test_cancel_while_a_slow_database_writes_loses_no_change(
+        self, house: House, word: str
+    ) -> None:
+        """What was written counts: the next change gets the next version, and ends the row."""
+        records = StrictRecords()
+        world = World(StripeLike(word), records=records)
+        road = Road()
+        opened = road.close("record")
+        confirmed = road.close("confirm_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            opened.open.set()
+            await confirmed.reached.wait()
+            writing = road.close("record")
+            confirmed.open.set()
+            await writing.reached.wait()
+            await stage.run.cancel()
+            await _workflow_tasks_pass(stage, 2)
+            writing.open.set()
+            state = await _result(stage)
+
+        assert [] == records.lost
+        assert state.is_final
+        assert state.amount_captured == state.amount_refunded
+
+    async def test_waiting_callers_hear_of_it(self, house: House) -> None:
+        """Whoever waits for an outcome of a run that is canceled is told, not left waiting."""
+        world = World(StripeLike("succeeded"))
+        road = Road()
+        gate = road.close("create_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await gate.reached.wait()
+            first = await stage.run.start_update(
+                PaymentWorkflow.first_outcome, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+            )
+            await stage.run.cancel()
+            state = await _result(stage)
+            told = await first.result()
+            gate.open.set()
+
+        assert state == told
+        assert (S.CANCELED, Reason.RUN_CANCELED) == (told.status, told.reason)
+
+    @pytest.mark.parametrize("word", ["requires_capture", "processing"])
+    async def test_what_cannot_be_put_back_parks(self, house: House, word: str) -> None:
+        """The gateway neither cancels nor tells: a person must look, the run says canceled."""
+        world = World(FakeGateway("requires_action"))
+
+        async with on_stage(house, world) as stage:
+            await stage.first_outcome()
+            world.gateway.cannot_cancel = IntentStatus(word)
+            await stage.run.cancel()
+            state = await _result(stage)
+
+        assert S.NEEDS_OPERATOR is state.status
+        assert 0 == state.amount_captured
+
+
+async def _workflow_tasks_pass(stage: Stage, count: int) -> None:
+    """Wait until the worker has gone on with the run so often: it has heard what came before."""
+    seen = (await stage.events()).count("WORKFLOW_TASK_COMPLETED")
+    while (await stage.events()).count("WORKFLOW_TASK_COMPLETED") < seen + count:
+        await asyncio.wait([asyncio.create_task(stage.run.describe())])
+
+
+class NoRestart:
+    async def test_run_goes_on_where_it_stood(self, house: House) -> None:
+        """The worker is replaced at every wait; the customer notices nothing."""
+        world = World(StripeLike("insufficient_funds", "requires_action"), records=StrictRecords())
+
+        async with on_stage(house, world, a_payment(has_order_service=True), cached=0) as stage:
+            first = await stage.first_outcome()
+            await stage.restart()
+            second = await stage.retry()
+            await stage.restart(lambda: world.gateway.becomes("succeeded"))
+            third = await stage.refresh()
+            result = await _result(stage)
+            events = await stage.events()
+
+        assert [S.AWAITING_RETRY, S.REQUIRES_ACTION, S.SUCCEEDED] == [
+            first.status,
+            second.status,
+            third.status,
+        ]
+        assert Fulfillment.CONFIRMED is result.fulfillment
+        assert "WORKFLOW_TASK_FAILED" not in events
+        assert ["create", "confirm", "confirm", "look"] == world.gateway.calls
+
+    async def test_deploy_in_the_middle_of_putting_back(self, house: House) -> None:
+        """The worker goes away between the steps of an undo: the next one finishes it, once."""
+        world = World(
+            StripeLike("succeeded"),
+            records=StrictRecords(),
+            orders=FakeOrders(refused={"confirm"}),
+        )
+        world.gateway.refund_statuses.extendleft(["pending"] * 3)
+
+        async with on_stage(house, world, a_payment(has_order_service=True), cached=0) as stage:
+            await stage.first_outcome()
+            while Reason.REFUND_PENDING not in [c.state.reason for c in world.records.changes]:
+                await house.env.sleep(timedelta(seconds=1))
+            await stage.restart()
+            result = await _result(stage)
+            events = await stage.events()
+
+        assert (1250, 1250) == (result.amount_captured, result.amount_refunded)
+        assert 1 == world.gateway.calls.count("refund")
+        assert ["reserve", "confirm", "release"] == world.orders.calls
+        assert "WORKFLOW_TASK_FAILED" not in events
+
+
+class TestAnyOrder:
+    @pytest.mark.parametrize("seed", range(SEEDS))
+    async def test_payment_ends_as_the_intent_did(self, shared_house: House, seed: int) -> None:
+        """Requests, webhooks, outages, restarts and waits in any order: one truth at the end."""
+        chance = Random(seed)
+        world, payment = _world(chance)
+        cached = chance.choice([0, 100])
+
+        async with on_stage(
+            shared_house, world, payment, road=_road(chance), cached=cached
+        ) as stage:
+            stage.first_outcome()
+            for step in chance.choices(STEPS, k=chance.randint(3, 12)):
+                await step(stage, chance)
+            await _check(stage, await _result(stage))
+
+    @pytest.mark.parametrize("seed", range(SEEDS, SEEDS + CANCELED_SEEDS))
+    async def test_canceled_run_keeps_nothing(self, house: House, seed: int) -> None:
+        """Whenever the run itself is canceled: what was taken is back, and nobody is left waiting.
+
+        What cannot be put back because the gateway is still deciding waits for a person.
+        """
+        chance = Random(seed)
+        world, payment = _world(chance)
+
+        async with on_stage(house, world, payment, road=_road(chance)) as stage:
+            stage.first_outcome()
+            for step in chance.choices(STEPS, k=chance.randint(0, 6)):
+                await step(stage, chance)
+            await stage.run.cancel()
+            state = await _result(stage)
+            await _check(stage, state, run_canceled=True)
+
+
+def _world(chance: Random) -> tuple[World, Payment]:
+    payment = a_payment(
+        has_order_service=chance.random() < 0.6,
+        attempts=chance.randint(1, 3),
+        hold=chance.choice([timedelta(minutes=5), timedelta(hours=24)]),
+    )
+    return World(_gateway(chance), StrictRecords(), _orders(chance)), payment
+
+
+def _gateway(chance: Random) -> StripeLike:
+    words = ["succeeded", "requires_action", "processing", "generic_decline", "insufficient_funds"]
+    gateway = StripeLike(*chance.choices(words, k=12))
+    gateway.refund_statuses = deque([*["pending"] * chance.randint(0, 2), *["succeeded"] * 20])
+    return gateway
+
+
+def _orders(chance: Random) -> FakeOrders:
+    steps = ["reserve", "still_waits", "confirm"]
+    return FakeOrders(
+        refused=[step for step in steps if chance.random() < 0.15],
+        down={step: chance.randint(0, 4) for step in [*steps, "release"]},
+    )
+
+
+def _road(chance: Random) -> Road:
+    road = Road()
+    for name in ("create_intent", "confirm_intent", "retrieve_intent", "close_intent"):
+        for errors in (road.before[name], road.after[name]):
+            for _ in range(chance.choice([0, 0, 1, 3, 9])):
+                kinds = [Trouble.UNREACHABLE, Trouble.LATER, Trouble.STICKY, Trouble.MISCONFIGURED]
+                errors.append(trouble(chance.choice(kinds)))
+    return road
+
+
+async def _nudge(stage: Stage, _chance: Random) -> None:
+    with suppress(RPCError):  # over already
+        await stage.run.signal(PaymentWorkflow.nudged)
+
+
+async def _refresh(stage: Stage, _chance: Random) -> None:
+    stage.refresh()
+
+
+async def _retry(stage: Stage, _chance: Random) -> None:
+    stage.retry()
+
+
+async def _cancel(stage: Stage, _chance: Random) -> None:
+    stage.cancel()
+
+
+async def _customer(stage: Stage, chance: Random) -> None:
+    gateway = stage.world.gateway
+    assert isinstance(gateway, StripeLike)
+    gateway.customer_does(
+        chance.choice(["succeeded", "payment_intent_authentication_failure", "canceled"])
+    )
+
+
+async def _restart(stage: Stage, _chance: Random) -> None:
+    if stage.cached == 0:
+        await stage.restart()
+
+
+async def _wait(stage: Stage, chance: Random) -> None:
+    await stage.house.env.sleep(chance.choice([1, 10, 60, 900]) * timedelta(seconds=1))
+
+
+STEPS: Final = (
+    *[_nudge, _refresh, _customer, _restart, _cancel],
+    *[_retry] * 3,
+    *[_wait] * 4,
+)
+
+
+async def _check(stage: Stage, state: PaymentState, *, run_canceled: bool = False) -> None:
+    records, gateway = stage.world.records, stage.world.gateway
+    assert isinstance(records, StrictRecords)
+    assert isinstance(gateway, StripeLike)
+    assert [] == records.lost
+    assert "WORKFLOW_TASK_FAILED" not in await stage.events()
+    for answer in await asyncio.gather(*stage.asked, return_exceptions=True):
+        _check_answer(answer, run_canceled=run_canceled)
+    _check_end(state, gateway, stage.world.orders, run_canceled=run_canceled)
+
+
+def _check_answer(answer: PaymentState | BaseException, *, run_canceled: bool) -> None:
+    match answer:
+        case PaymentState():
+            assert answer.is_settled or answer.attempts_left == 0  # a look at the last decline
+        case WorkflowUpdateFailedError(cause=ApplicationError() as cause):
+            assert "NotNow" == cause.type
+        case WorkflowUpdateFailedError(cause=CancelledError()):
+            assert run_canceled
+        case RPCError():
+            assert RPCStatusCode.NOT_FOUND is answer.status
+        case _:
+            raise AssertionError(f"no answer: {answer!r}")
+
+
+def _check_end(
+    state: PaymentState, gateway: StripeLike, orders: FakeOrders, *, run_canceled: bool
+) -> None:
+    if run_canceled and state.status is S.NEEDS_OPERATOR:
+        assert IntentStatus.PROCESSING is gateway.intent.status
+        return
+    assert state.is_final
+    paid = gateway.intent.status is IntentStatus.SUCCEEDED
+    assert paid is (state.status is S.SUCCEEDED)
+    assert (1250 if paid else 0) == state.amount_captured
+    assert gateway.refunded == state.amount_refunded
+    assert 0 == state.amount_refund_pending
+    assert paid or gateway.intent.status is IntentStatus.CANCELED or "confirm" not in gateway.calls
+    if "confirm" in orders.calls:
+        assert paid
+    if state.fulfillment is Fulfillment.REFUSED or (run_canceled and state.amount_refunded):
+        assert state.amount_captured == state.amount_refunded
+    if state.fulfillment is not Fulfillment.CONFIRMED and "reserve" in orders.calls:
+        assert "release" in orders.calls
