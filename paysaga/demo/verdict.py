@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import stripe
+from temporalio.client import WorkflowHandle
 
 from paysaga.demo.world import World, asked, persistently
 from paysaga.domain.money import Money
@@ -38,7 +39,9 @@ async def judged(
     world: World, title: str, order: dict[str, Any], payment_id: str, expected: PaymentStatus
 ) -> Story:
     """Ask database, gateway, workflow and shop, once the run has ended."""
-    run = world.temporal.get_workflow_handle_for(PaymentWorkflow.run, payment_id)
+    run: WorkflowHandle[PaymentWorkflow, PaymentState] = world.temporal.get_workflow_handle(
+        payment_id, result_type=PaymentState
+    )
     async with asyncio.timeout(RUN_ENDS_SECONDS):
         result = await persistently(run.result)
     row = await world.reads.payment(payment_id)

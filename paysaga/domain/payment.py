@@ -552,7 +552,8 @@ def _paid(
         action_until=None,
     )
     won = _ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
-    money = captured(state.id, Money(minor=intent.received, currency=state.money.currency))
+    booked = state.amount_captured == intent.received  # parked after it was paid, say
+    money = () if booked else captured(state.id, intent.money)
     return (*before, _change(moved, won, money)), won
 
 

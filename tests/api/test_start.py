@@ -5,7 +5,6 @@ import pytest
 from paysaga.tokens import Role
 from tests.api.world import Api, World, a_customer, an_order, ended
 from workflows import addresses
-from workflows.payment import PaymentWorkflow
 
 
 class TestFirstAnswer:
@@ -151,7 +150,7 @@ class TestRun:
 
         answer = await api.shop.post("/payments", order, **{"X-Correlation-Id": "basket-17"})
 
-        run = world.client.get_workflow_handle_for(PaymentWorkflow.run, answer.json()["id"])
+        run = world.client.get_workflow_handle(answer.json()["id"])
         found = await run.describe()
         assert order["order_id"] == found.typed_search_attributes[addresses.ORDER_ID]
         assert order["customer_id"] == found.typed_search_attributes[addresses.CUSTOMER_ID]

@@ -15,7 +15,7 @@ from alembic.config import Config
 from fastapi import FastAPI
 from sqlalchemy import Connection
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -339,7 +339,9 @@ async def serving(
 
 async def ended(world: World, payment_id: str) -> PaymentState:
     """Wait until the payment's run is over."""
-    run = world.client.get_workflow_handle_for(PaymentWorkflow.run, payment_id)
+    run: WorkflowHandle[PaymentWorkflow, PaymentState] = world.client.get_workflow_handle(
+        payment_id, result_type=PaymentState
+    )
     return await run.result()
 
 

@@ -669,6 +669,17 @@ class TestParked:
         assert () == again
 
 
+    def test_paid_payment_that_was_parked_is_booked_once(self) -> None:
+        """Parked after it was paid, and then seen as paid: the ledger holds one capture."""
+        state, attempt = after(an_intent(I.SUCCEEDED))
+        parked = rules.parked(state, Reason.REFUND_FAILED, NOON)[-1].state
+
+        changes, _ = rules.observed(parked, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
+
+        assert S.SUCCEEDED is changes[-1].state.status
+        assert () == changes[-1].transfers
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Every function in every order: what is refused changes nothing, what is taken adds up."""
 
