@@ -1,6 +1,5 @@
 """Payments over HTTP. The Idempotency-Key names the payment, so a repeat rejoins it."""
 
-import contextlib
 import re
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -22,8 +21,7 @@ from api.changing import Changing
 from api.connections import Here
 from api.documents import READ, SEEN, changed, problems
 from api.identity import CUSTOMER_ID_PATTERN, Caller, allowed
-from api.refusals import Missing, TemporalUnavailable
-from api.run_errors import RunOver
+from api.refusals import Missing
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
 from api.visible import PaymentId, VisiblePayment, Who
@@ -150,16 +148,16 @@ async def refresh_payment(
     responses=problems(404, 503),
 )
 async def return_from_gateway(here: Here, payment_id: PaymentId) -> RedirectResponse:
-    """The gateway sends the customer's browser here; it goes on to the shop, with our id only."""
+    """The gateway sends the customer's browser here; it goes on to the shop, with our id only.
+
+    It asks nothing of the run: whoever knows an address without a token could ask without end.
+    The shop's page calls `refresh`.
+    """
     if not re.fullmatch(PAYMENT_ID_PATTERN, payment_id):
         raise Missing
     payment = await here.reads.payment(payment_id)
     if payment is None:
         raise Missing
-    if payment.status is PaymentStatus.REQUIRES_ACTION:
-        # The customer goes on in any case; the webhook or the deadline makes the run look, too.
-        with contextlib.suppress(RunOver, TemporalUnavailable):
-            await here.runs.nudge(payment.id)
     answer = RedirectResponse(_shop_address(payment), HTTPStatus.SEE_OTHER)
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer

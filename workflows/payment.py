@@ -91,6 +91,7 @@ class PaymentWorkflow:
         self._collection = Collection(self)
         self._must_look = False
         self._looks = 0
+        self._refreshes = 0
         self._pause = policies.LOOK_MIN
         self._retry_request: RetryRequest | None = None
         self._cancel_request: CancelRequest | None = None
@@ -155,6 +156,7 @@ class PaymentWorkflow:
     async def refresh(self) -> PaymentState:
         """Look at the gateway now and answer with what the payment is then."""
         self._must_look = True
+        self._refreshes += 1
         seen = self._looks
         return await self._state_when(
             lambda: self._state.is_final or (self._looks > seen and self._state.is_settled)
@@ -162,7 +164,8 @@ class PaymentWorkflow:
 
     @refresh.validator
     def _may_refresh(self) -> None:
-        """A look is never refused."""
+        if self._refreshes >= policies.REFRESHES:
+            raise NotNow("this payment has been looked at often enough: webhooks tell the rest")
 
     @workflow.signal
     def nudged(self) -> None:

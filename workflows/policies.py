@@ -45,6 +45,10 @@ SETTLING: Final = timedelta(seconds=20)
 LOOK_MIN: Final = timedelta(seconds=15)
 LOOK_MAX: Final = timedelta(hours=1)
 
+# How often an owner may ask one run to look. Each asks for about a dozen events of its history,
+# which the server ends at 51,200; webhooks and deadlines make it look all the same.
+REFRESHES: Final = 200
+
 # The order service is near and idempotent: one quick try inside the workflow task costs no
 # further step; only when it does not answer does the call become an activity of its own.
 ORDERS_QUICK: Final = LocalActivityConfig(

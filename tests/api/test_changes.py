@@ -328,14 +328,16 @@ class TestReturn:
         assert expected == answer.headers["Location"]
         assert "no-referrer" == answer.headers["Referrer-Policy"]
 
-    async def test_the_run_looks_at_once(self, api: Api, world: World) -> None:
-        """The customer's return is as good as a webhook."""
+    async def test_a_stranger_asks_nothing_of_the_run(self, api: Api, world: World) -> None:
+        """An address without a token must not make the run work, however often it is called."""
         payment = await api.shop.pay("pm_requires_action")
-        world.gateway.becomes(payment["id"], "succeeded")
+        run = world.client.get_workflow_handle(payment["id"])
+        before = (await run.describe()).history_length
 
-        await api.nobody.get(f"/payments/{payment['id']}/return")
+        for _ in range(20):
+            await api.nobody.get(f"/payments/{payment['id']}/return")
 
-        assert "succeeded" == (await ended(world, payment["id"])).status
+        assert before == (await run.describe()).history_length
 
     @pytest.mark.parametrize(
         ("return_url", "start"),

@@ -668,7 +668,6 @@ class TestParked:
         ]
         assert () == again
 
-
     def test_paid_payment_that_was_parked_is_booked_once(self) -> None:
         """Parked after it was paid, and then seen as paid: the ledger holds one capture."""
         state, attempt = after(an_intent(I.SUCCEEDED))

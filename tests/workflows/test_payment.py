@@ -18,6 +18,7 @@ from paysaga.domain.payment import (
 )
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import Start, World
+from workflows import policies
 
 S = PaymentStatus
 
@@ -202,6 +203,22 @@ class TestAuthentication:
             await payment.cancel()
 
         assert before == after
+
+    async def test_looks_on_request_are_bounded(self, pay: Start) -> None:
+        """A page that asks without end cannot fill the run's history; a webhook still counts."""
+        world = World(FakeGateway("requires_action"))
+
+        async with pay(world) as payment:
+            await payment.first_outcome()
+            for _ in range(policies.REFRESHES):
+                await payment.refresh()
+            with pytest.raises(WorkflowUpdateFailedError):
+                await payment.refresh()
+            world.gateway.becomes("succeeded")
+            await payment.nudge()
+            result = await payment.result()
+
+        assert S.SUCCEEDED is result.status
 
     async def test_failed_authentication_is_a_decline(self, pay: Start) -> None:
         """A failed 3DS keeps the order and tells the customer what to do."""
