@@ -105,10 +105,10 @@ class TestSignature:
             "t=,v1=",
             "t=now,v1=00",
             "v1=" + "0" * 64,
-            f"t={int(time.time())}",
-            f"t={int(time.time())},v1={'0' * 64}",
-            f"t={int(time.time())},v1=ä",
-            f"t={int(time.time())},t=1,v1=00",
+            "t=1800000000",
+            "t=1800000000,v1=" + "0" * 64,
+            "t=1800000000,v1=ä",
+            "t=1800000000,t=1,v1=00",
             "t=" + "9" * 5000 + ",v1=00",
             "t=٣,v1=00",
             "," * 100_000,
@@ -117,7 +117,7 @@ class TestSignature:
     def test_everything_else_is_refused(self, header: str | None) -> None:
         """Whatever a header looks like, it is refused and breaks nothing."""
         with pytest.raises(BadSignature):
-            signatures.check(self.BODY, header, ["whsec_new"], time.time())
+            signatures.check(self.BODY, header, ["whsec_new"], 1_800_000_000)
 
 
 class TestInbox:
