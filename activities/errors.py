@@ -7,6 +7,7 @@ and our own mistake. Status codes and error types: Stripe's API reference, "Erro
 
 from datetime import timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final
 
 import stripe
@@ -24,6 +25,8 @@ class Trouble(StrEnum):
     # The gateway keeps a 500 under the idempotency key: the same key will only hear it again.
     STICKY = "GatewayStickyError"
     MISCONFIGURED = "GatewayMisconfigured"
+    # An error of our own code: the activity never says so, the workflow concludes it.
+    BUG = "GatewayBug"
 
 
 def as_failure(error: stripe.StripeError) -> ApplicationError:
@@ -43,23 +46,24 @@ def as_failure(error: stripe.StripeError) -> ApplicationError:
                 _facts(error),
                 type=Trouble.UNREACHABLE,
             )
-        case stripe.IdempotencyError():
-            return _refused(
-                error, "the gateway knows this key with other parameters: a bug of ours"
-            )
-        case stripe.InvalidRequestError():
-            return _refused(error, "the gateway refuses the request")
-        case _ if _status(error) == 409:  # noqa: PLR2004 - the same key is in use by a call under way
-            return _later(error, "an equal call is under way at the gateway")
-        case _ if _status(error) >= 500:  # noqa: PLR2004
+        case stripe.InvalidRequestError() | stripe.CardError():
             return ApplicationError(
-                "the gateway failed inside: what it did is unknown",
+                "the gateway refuses the request",
+                _facts(error),
+                type=Trouble.REFUSED,
+                non_retryable=True,
+            )
+        case _ if _status(error) == HTTPStatus.CONFLICT:
+            return _later(error, "an equal call is under way at the gateway")
+        case _:
+            # A 5xx, an answer that cannot be read, or a key that it knows with other parameters:
+            # each may hide an effect, so only a look can tell.
+            return ApplicationError(
+                "the gateway's answer tells nothing: what it did is unknown",
                 _facts(error),
                 type=Trouble.STICKY,
                 non_retryable=True,
             )
-        case _:
-            return _refused(error, "the gateway gave an answer that we do not know")
 
 
 def _later(error: stripe.StripeError, message: str) -> ApplicationError:
@@ -70,10 +74,6 @@ def _later(error: stripe.StripeError, message: str) -> ApplicationError:
         next_retry_delay=_retry_after(error),
         category=ApplicationErrorCategory.BENIGN,
     )
-
-
-def _refused(error: stripe.StripeError, message: str) -> ApplicationError:
-    return ApplicationError(message, _facts(error), type=Trouble.REFUSED, non_retryable=True)
 
 
 def _retry_after(error: stripe.StripeError) -> timedelta:

@@ -33,18 +33,13 @@ class Orders:
     async def reserve(self, ref: OrderRef) -> OrderAnswer:
         """Keep the order, if it is the customer's and its price is what we are about to take."""
         order = await self._client.reserve(ref.order_id, ref.payment_id)
-        return OrderAnswer(accepted=_fits(order, ref))
+        return OrderAnswer(accepted=_is_kept_for(ref, order))
 
     @activity.defn
     async def still_waits(self, ref: OrderRef) -> OrderAnswer:
         """Whether another attempt makes sense: the order is still kept for this payment."""
         order = await self._client.look(ref.order_id)
-        return OrderAnswer(
-            accepted=order is not None
-            and order.status is OrderStatus.RESERVED
-            and order.payment_id == ref.payment_id
-            and _fits(order, ref)
-        )
+        return OrderAnswer(accepted=_is_kept_for(ref, order))
 
     @activity.defn
     async def confirm(self, ref: OrderRef) -> OrderAnswer:
@@ -70,5 +65,11 @@ class Orders:
         return self._service
 
 
-def _fits(order: Order | None, ref: OrderRef) -> bool:
-    return order is not None and order.money == ref.money and order.customer_id == ref.customer_id
+def _is_kept_for(ref: OrderRef, order: Order | None) -> bool:
+    return (
+        order is not None
+        and order.status is OrderStatus.RESERVED
+        and order.payment_id == ref.payment_id
+        and order.money == ref.money
+        and order.customer_id == ref.customer_id
+    )

@@ -6,16 +6,15 @@ the gateway refuses for good is raised. Nothing here decides what an answer mean
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
+    CancelledError,
 )
-from temporalio.exceptions import (
-    TimeoutError as TemporalTimeoutError,
-)
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Trouble
@@ -32,6 +31,8 @@ with workflow.unsafe.imports_passed_through():
 from workflows import policies
 
 T = TypeVar("T")
+Arg = TypeVar("Arg")
+Call = Callable[[Any, Arg], Awaitable[T]]
 
 
 class Refused(ApplicationError):
@@ -50,6 +51,9 @@ class Bill(Protocol):
     def is_over(self) -> bool:
         """Whether there is no point in taking the money any more."""
 
+    def time_left(self) -> timedelta:
+        """How long there still is a point in taking the money."""
+
 
 class Collection:
     """One bill's way through the gateway. Each call is one activity when all is well."""
@@ -59,102 +63,113 @@ class Collection:
 
     async def open(self, order: IntentOrder) -> Intent | None:
         """Make the intent; `None` if the bill was over before the gateway answered."""
-        return await self._ask(
-            lambda generation: workflow.execute_activity_method(
-                StripeCalls.create_intent,
-                order.model_copy(update={"generation": generation}),
-                **(policies.STRIPE | {"summary": f"open an intent of {order.money}"}),
-            ),
+        return await self._ask_while(
+            StripeCalls.create_intent,
+            lambda generation: order.model_copy(update={"generation": generation}),
+            f"open an intent of {order.money}",
             self._bill.is_over,
+            self._bill.time_left,
         )
 
     async def confirm(self, order: ConfirmOrder) -> Intent | None:
         """Take the money; `None` if the bill was over before its outcome was known."""
-        return await self._ask(
-            lambda generation: workflow.execute_activity_method(
-                StripeCalls.confirm_intent,
-                order.model_copy(update={"generation": generation}),
-                **(
-                    policies.STRIPE
-                    | {"summary": f"attempt {order.attempt}: confirm {order.intent_id}"}
-                ),
-            ),
+        return await self._ask_while(
+            StripeCalls.confirm_intent,
+            lambda generation: order.model_copy(update={"generation": generation}),
+            f"attempt {order.attempt}: confirm",
             self._bill.is_over,
+            self._bill.time_left,
         )
 
     async def look(self, intent_id: str) -> Intent | None:
         """Read the intent; `None` if the bill was over before the gateway answered."""
-        return await self._ask(
-            lambda _: workflow.execute_activity_method(
-                StripeCalls.retrieve_intent,
-                intent_id,
-                **(policies.STRIPE | {"summary": f"look at {intent_id}"}),
-            ),
+        return await self._ask_while(
+            StripeCalls.retrieve_intent,
+            lambda _: intent_id,
+            f"look at {intent_id}",
             self._bill.is_over,
         )
 
     async def close(self, order: CloseOrder) -> Intent:
         """Cancel the intent, and prove it, however long that takes."""
-        intent = await self._ask(
-            lambda generation: workflow.execute_activity_method(
-                StripeCalls.close_intent,
-                order.model_copy(update={"generation": generation}),
-                **(policies.STRIPE | {"summary": f"cancel {order.intent_id}"}),
-            ),
-            _never,
+        return await self._ask(
+            StripeCalls.close_intent,
+            lambda generation: order.model_copy(update={"generation": generation}),
+            f"cancel {order.intent_id}",
         )
-        return _certain(intent)
 
     async def give_back(self, order: RefundOrder) -> Refund:
         """Refund what the intent took, however long the gateway's answer takes."""
-        refund = await self._ask(
-            lambda generation: workflow.execute_activity_method(
-                StripeCalls.refund_intent,
-                order.model_copy(update={"generation": generation}),
-                **(policies.STRIPE | {"summary": f"give back {order.money}"}),
-            ),
-            _never,
+        return await self._ask(
+            StripeCalls.refund_intent,
+            lambda generation: order.model_copy(update={"generation": generation}),
+            f"give back {order.money}",
         )
-        return _certain(refund)
 
     async def look_at_refund(self, refund_id: str) -> Refund:
         """Read the refund."""
-        refund = await self._ask(
-            lambda _: workflow.execute_activity_method(
-                StripeCalls.retrieve_refund,
-                refund_id,
-                **(policies.STRIPE | {"summary": f"look at {refund_id}"}),
-            ),
-            _never,
+        return await self._ask(
+            StripeCalls.retrieve_refund, lambda _: refund_id, f"look at {refund_id}"
         )
-        return _certain(refund)
 
-    async def _ask(
-        self, call: Callable[[int], Awaitable[T]], is_over: Callable[[], bool]
+    async def _ask(self, call: Call[Arg, T], order: Callable[[int], Arg], told: str) -> T:
+        """Ask until there is an answer."""
+        answer = await self._ask_while(call, order, told, _never)
+        if answer is None:
+            raise AssertionError("a call without an end ended without an answer")
+        return answer
+
+    async def _ask_while(
+        self,
+        call: Call[Arg, T],
+        order: Callable[[int], Arg],
+        told: str,
+        is_over: Callable[[], bool],
+        time_left: Callable[[], timedelta] | None = None,
     ) -> T | None:
-        generation, key_since, pause = 0, workflow.now(), policies.GATEWAY_PAUSE_MIN
+        """Ask until there is an answer, or no point in one any more.
+
+        With `time_left` the call moves something: it is tried no longer than that.
+        """
+        began = key_since = workflow.now()
+        generation, pause = 0, policies.GATEWAY_PAUSE_MIN
         while True:
+            config = policies.STRIPE | {"summary": told}
+            if time_left is not None:
+                config["schedule_to_close_timeout"] = max(time_left(), _AT_ONCE)
             try:
-                return await call(generation)
+                return await workflow.execute_activity_method(call, order(generation), **config)
             except ActivityError as error:
                 trouble = _trouble(error)
             if trouble is Trouble.STICKY or workflow.now() - key_since > policies.KEY_LIFE:
                 # The activity looks for proof of the earlier key's effect before it uses the next.
                 generation, key_since = generation + 1, workflow.now()
                 pause = max(pause, policies.SETTLING)
+            if workflow.now() - began > policies.LONG_OUTAGE:
+                pause = policies.LONG_OUTAGE_PAUSE
             await self._bill.on_trouble(trouble, pause)
             if await _happens_within(is_over, pause):
                 return None
             pause = min(pause * 2, policies.GATEWAY_PAUSE_MAX)
 
 
+# A timeout must be more than nothing.
+_AT_ONCE = timedelta(seconds=1)
+
+
 def _trouble(error: ActivityError) -> Trouble:
-    """What kept the gateway from answering; a refusal, a bug and a cancellation are raised."""
+    """What kept the gateway from answering; a refusal and a cancellation are raised.
+
+    A bug of ours proves nothing about the money: it is asked again, once it is mended.
+    """
     cause = error.cause
     if isinstance(cause, TemporalTimeoutError):
         return Trouble.UNREACHABLE
-    if not isinstance(cause, ApplicationError) or cause.type not in set(Trouble):
+    if isinstance(cause, CancelledError):
         raise error
+    if not isinstance(cause, ApplicationError) or cause.type not in set(Trouble):
+        workflow.logger.error("a gateway call fails with a bug", exc_info=error)
+        return Trouble.BUG
     if cause.type == Trouble.REFUSED:
         raise Refused(cause.message) from error
     return Trouble(cause.type)
@@ -172,9 +187,3 @@ async def _happens_within(condition: Callable[[], bool], time: timedelta) -> boo
 
 def _never() -> bool:
     return False
-
-
-def _certain(answer: T | None) -> T:
-    if answer is None:
-        raise AssertionError("a call without an end ended without an answer")
-    return answer

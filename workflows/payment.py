@@ -93,6 +93,7 @@ class PaymentWorkflow:
         self._looks = 0
         self._refreshes = 0
         self._pause = policies.LOOK_MIN
+        self._requests = {payment.request.key: payment.request.fingerprint}
         self._retry_request: RetryRequest | None = None
         self._cancel_request: CancelRequest | None = None
         self._failure: FailureError | None = None
@@ -123,6 +124,7 @@ class PaymentWorkflow:
     @workflow.update
     async def retry(self, request: RetryRequest) -> PaymentState:
         """Make another attempt and answer with its outcome."""
+        self._remember(request.request)
         self._retry_request = request
         return await self._state_when(
             lambda: (
@@ -132,7 +134,8 @@ class PaymentWorkflow:
         )
 
     @retry.validator
-    def _may_retry(self, request: RetryRequest) -> None:  # noqa: ARG002 - the state decides
+    def _may_retry(self, request: RetryRequest) -> None:
+        self._check_key(request.request)
         state = self._state
         if state.status is not PaymentStatus.AWAITING_RETRY or state.attempts_left == 0:
             raise NotNow(f"a payment that is {state.status} takes no further attempt")
@@ -144,11 +147,13 @@ class PaymentWorkflow:
     @workflow.update
     async def cancel(self, request: CancelRequest) -> PaymentState:
         """Give up; the answer tells whether the money had moved before."""
+        self._remember(request.request)
         self._cancel_request = self._cancel_request or request
         return await self._state_when(lambda: self._state.is_over)
 
     @cancel.validator
-    def _may_cancel(self, request: CancelRequest) -> None:  # noqa: ARG002 - the state decides
+    def _may_cancel(self, request: CancelRequest) -> None:
+        self._check_key(request.request)
         if self._state.is_over:
             raise NotNow(f"a payment that is {self._state.status} cannot be canceled")
 
@@ -171,6 +176,14 @@ class PaymentWorkflow:
     def nudged(self) -> None:
         """Something happened at the gateway: look. The webhook's own words are not believed."""
         self._must_look = True
+
+    def _remember(self, request: RequestMark) -> None:
+        self._requests[request.key] = request.fingerprint
+
+    def _check_key(self, request: RequestMark) -> None:
+        """The database keeps each key once; another request with it must not get that far."""
+        if self._requests.get(request.key, request.fingerprint) != request.fingerprint:
+            raise NotNow("this Idempotency-Key was used for another request of this payment")
 
     async def _take(self, payment: Payment, saga: Saga) -> None:
         opened = rules.opened(payment, workflow.now())
@@ -403,7 +416,8 @@ class PaymentWorkflow:
     async def _refund_failed(self, why: str) -> NoReturn:
         await self._record(*rules.parked(self._state, Reason.REFUND_FAILED, workflow.now()))
         raise ApplicationError(
-            f"the refund failed ({why}): pay the customer back by other means",
+            f"the refund failed ({why}): compare the refunds at the gateway with this payment"
+            " before anything is paid back by other means",
             type="RefundFailed",
             non_retryable=True,
         )
@@ -465,6 +479,10 @@ class PaymentWorkflow:
                 return self._hold_is_over()
             case _:
                 return False
+
+    def time_left(self) -> timedelta:
+        """How long there still is a point in taking the money: until the hold ends."""
+        return self._state.retry_until - workflow.now()
 
     def _verdict(self) -> tuple[PaymentStatus, Reason]:
         if self._cancel_request:

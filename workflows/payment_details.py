@@ -40,12 +40,15 @@ _NEXT: Final = {
 }
 _NEXT_BY_REASON: Final = {
     Reason.GATEWAY_UNREACHABLE: (
-        "**The gateway does not answer.** It is asked again, at most a minute apart, until the"
+        "**The gateway does not answer.** It is asked again, at most four minutes apart, until the"
         " hold ends. Nothing is charged twice: the intent and its key stay the same."
     ),
     Reason.GATEWAY_PROCESSING: "The gateway has the money's outcome in its hands; it is looked at.",
     Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
-    Reason.REFUND_FAILED: "**The refund failed.** Pay the customer back by other means.",
+    Reason.REFUND_FAILED: (
+        "**The refund failed.** Compare the refunds at the gateway with this payment before"
+        " anything is paid back by other means."
+    ),
 }
 _NEXT_BY_FULFILLMENT: Final = {
     Fulfillment.PENDING: "The order service is told that the order is paid.",

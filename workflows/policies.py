@@ -29,9 +29,13 @@ STRIPE: Final = ActivityConfig(
     ),
 )
 
-# Between two rounds of tries while the gateway does not answer.
+# Between two rounds of tries while the gateway does not answer: soon after its return the money's
+# outcome is known. A gateway that is away for days is asked every hour, so that the history of a
+# run that waits for it stays far below the server's limit of 51,200 events.
 GATEWAY_PAUSE_MIN: Final = timedelta(seconds=5)
-GATEWAY_PAUSE_MAX: Final = timedelta(minutes=1)
+GATEWAY_PAUSE_MAX: Final = timedelta(minutes=4)
+LONG_OUTAGE: Final = timedelta(days=1)
+LONG_OUTAGE_PAUSE: Final = timedelta(hours=1)
 
 # Stripe forgets an idempotency key after 24 h at the earliest. Well before that a repeat gets a
 # key of its own, after a look that proves that the first had no effect.

@@ -1,5 +1,7 @@
 """The way to the database: one engine for each process, the same promises on both databases."""
 
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -27,7 +29,6 @@ _DRIVERS: Final = {
 }
 _BUSY_SECONDS: Final = 10
 _PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
     # What was committed survives a power cut, not only a crash.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -122,6 +123,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
+    _into_wal(cursor)
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
@@ -131,3 +133,21 @@ def _begin(connection: Connection) -> None:
     """Take the write lock at once: two readers that both come to write would wait for ever."""
     if not connection.get_execution_options().get(_READING):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _into_wal(cursor: Any) -> None:
+    """Let readers and one writer work at the same time.
+
+    The first connection changes the file for good, and SQLite does not wait for the lock that
+    this takes: processes that start together would fail.
+    """
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return

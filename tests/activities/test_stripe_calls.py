@@ -342,17 +342,17 @@ class TestConfirm:
 
         assert (Trouble.LATER, False) == (busy.value.type, busy.value.non_retryable)
 
-    async def test_key_with_other_parameters_is_our_bug(
+    async def test_key_with_other_parameters_proves_nothing(
         self, desk: Desk, simulated: Simulated
     ) -> None:
-        """The gateway knows the key with other parameters: refused, and not asked again."""
+        """The gateway knows the key with other parameters: what that call did must be seen."""
         intent = await desk.intent()
         await simulated.arm("payment_intents.confirm", "parameter_mismatch")
 
         with pytest.raises(ApplicationError) as refused:
             await desk.confirm(intent)
 
-        assert (Trouble.REFUSED, True) == (refused.value.type, refused.value.non_retryable)
+        assert (Trouble.STICKY, True) == (refused.value.type, refused.value.non_retryable)
 
 
 class TestClose:
@@ -411,6 +411,16 @@ class TestRefund:
         assert refund == again
         refunds = await simulated.client.v1.refunds.list_async({"payment_intent": paid.id})
         assert [PRICE.minor] == [made.amount for made in refunds.data]
+
+    @pytest.mark.stripe
+    async def test_refund_made_by_hand_counts(self, desk: Desk, simulated: Simulated) -> None:
+        """Somebody refunded in the dashboard: nothing is given back a second time."""
+        paid = await desk.confirm(await desk.intent())
+        by_hand = await simulated.client.v1.refunds.create_async({"payment_intent": paid.id})
+
+        refund = await ActivityEnvironment().run(desk.calls.refund_intent, desk.refund_order(paid))
+
+        assert (by_hand.id, "succeeded") == (refund.id, refund.status)
 
     @pytest.mark.stripe
     async def test_refund_can_be_looked_at(self, desk: Desk) -> None:

@@ -116,7 +116,6 @@ class Run:
 
     def __call__(self, *arguments: str) -> Ran:
         self._monkeypatch.setattr(sys, "argv", ["payment-cli", *arguments])
-        self._monkeypatch.setattr(commands, "exit_cleanly", lambda: None)
         with pytest.raises(SystemExit) as end:
             commands.main()
         printed = self._capsys.readouterr()

@@ -15,10 +15,12 @@ from paysaga.domain.payment import (
     IntentStatus,
     PaymentStatus,
     Reason,
+    RequestMark,
 )
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import Start, World
 from workflows import policies
+from workflows.payment import CancelRequest, PaymentWorkflow
 
 S = PaymentStatus
 
@@ -330,6 +332,36 @@ class TestGivingUp:
             result.amount_refund_pending,
         )
 
+    async def test_hold_ends_the_tries_of_a_confirm(self, pay: Start) -> None:
+        """The gateway puts us off beyond the hold's end: after it no confirm is sent any more."""
+        later = ApplicationError(
+            "scripted", type=Trouble.LATER, next_retry_delay=timedelta(minutes=10)
+        )
+        world = World(FakeGateway("succeeded", troubles={"confirm": [later] * 100}))
+
+        async with pay(world, a_payment(hold=timedelta(minutes=2))) as payment:
+            result = await payment.result()
+
+        assert S.EXPIRED is result.status
+        assert "close" == world.gateway.calls[-1]
+
+    async def test_key_of_the_start_cancels_nothing(self, pay: Start) -> None:
+        """One Idempotency-Key is one request: the database would refuse the second for ever."""
+        world = World(FakeGateway("requires_action"))
+
+        async with pay(world) as payment:
+            await payment.first_outcome()
+            start = a_payment().request
+            misuse = CancelRequest(
+                actor="customer:cst_1",
+                request=RequestMark(key=start.key, fingerprint="another request"),
+            )
+            with pytest.raises(WorkflowUpdateFailedError):
+                await payment.run.execute_update(PaymentWorkflow.cancel, misuse)
+            await payment.cancel()
+
+        assert S.CANCELED is world.records.state.status
+
     async def test_second_cancel_hears_the_same(self, pay: Start) -> None:
         """Two cancels at once are one: both hear how it ended."""
         world = World(FakeGateway("generic_decline"))
@@ -420,6 +452,17 @@ class TestGatewayTrouble:
         assert {0} == {
             order.generation for order in world.gateway.orders if isinstance(order, ConfirmOrder)
         }
+
+    async def test_bug_gives_no_money_back(self, pay: Start) -> None:
+        """Our code breaks after the money moved: nothing is undone, the mended code goes on."""
+        bug = ApplicationError("'NoneType' has no attribute", type="AttributeError")
+        world = World(FakeGateway("succeeded", troubles={"confirm": [bug] * 6}))
+
+        async with pay(world) as payment:
+            result = await payment.result()
+
+        assert S.SUCCEEDED is result.status
+        assert {"create", "confirm"} == set(world.gateway.calls)
 
     async def test_outage_is_told_and_outlived(self, pay: Start) -> None:
         """A gateway that is away for minutes: the payment says so, waits, and is paid."""

@@ -1,0 +1,94 @@
+"""`python -m tests.replay.record [name …]`: run the scenarios and write their histories anew.
+
+Do this when a scenario is new, and after a named patch has changed what new runs do. It is not the
+way to silence a replay that fails: runs that are under way have the old history.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from paysaga.temporal import exit_cleanly
+from tests.replay.scenarios import NAMES, Scenario, scenarios
+from tests.workflows.conftest import Running
+from tests.workflows.conftest import _register_search_attributes as register_search_attributes
+from tests.workflows.conftest import _workers as workers
+from workflows import addresses
+from workflows.payment import PaymentWorkflow
+
+HISTORIES: Final = Path(__file__).parent / "histories"
+
+_UUID: Final = re.compile(r"[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}")
+_IDENTITY: Final = re.compile(r'"\d+@[^"]*"')
+_STACK: Final = re.compile(r'"stackTrace": "(?:[^"\\]|\\.)*"')
+
+
+async def record(name: str, scenario: Scenario) -> WorkflowHistory:
+    """The history of one scenario, with nothing in it of this machine."""
+    payment = scenario.payment.model_copy(update={"id": f"pay_{name}"})
+    async with _server() as env:
+        gateway_and_orders = workers(env, scenario.world, addresses.PAYMENTS)
+        async with gateway_and_orders[0], gateway_and_orders[1]:
+            run = await env.client.start_workflow(
+                PaymentWorkflow.run, payment, id=payment.id, task_queue=addresses.PAYMENTS
+            )
+            await scenario.play(Running(env, run, scenario.world))
+            history = await run.fetch_history()
+    return WorkflowHistory.from_json(payment.id, _scrubbed(name, history.to_json()))
+
+
+def write(name: str, history: WorkflowHistory) -> None:
+    """One event to a line, so that a change is seen in its diff."""
+    events = json.loads(history.to_json())["events"]
+    lines = ",\n".join(json.dumps(event, sort_keys=True) for event in events)
+    (HISTORIES / f"{name}.json").write_text(f'{{"events": [\n{lines}\n]}}\n')
+
+
+def _scrubbed(name: str, history: str) -> str:
+    """Run ids follow from the scenario; processes, hosts and folders are nobody's."""
+    for number, found in enumerate(dict.fromkeys(_UUID.findall(history))):
+        history = history.replace(found, str(uuid5(NAMESPACE_URL, f"{name}/{number}")))
+    return _STACK.sub('"stackTrace": ""', _IDENTITY.sub('"recorder"', history))
+
+
+@asynccontextmanager
+async def _server() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(Path(sys.executable).parent / "temporal-test-server"),
+        data_converter=pydantic_data_converter,
+    ) as env:
+        await register_search_attributes(env)
+        yield env
+
+
+async def main(names: list[str]) -> int:
+    """Exit code 2 if there is no scenario of such a name."""
+    if unknown := set(names) - set(NAMES):
+        sys.stderr.write(f"no scenario: {', '.join(sorted(unknown))}\n")
+        return 2
+    logging.disable()  # the scenarios fail on purpose
+    HISTORIES.mkdir(exist_ok=True)
+    for name, scenario in scenarios().items():
+        if not names or name in names:
+            write(name, await record(name, scenario))
+            sys.stdout.write(f"recorded {name}\n")
+    for left in HISTORIES.glob("*.json"):
+        if left.stem not in NAMES:
+            left.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    exit_cleanly()
+    raise SystemExit(asyncio.run(main(sys.argv[1:])))
