@@ -68,7 +68,6 @@ class Collection:
             lambda generation: order.model_copy(update={"generation": generation}),
             f"open an intent of {order.money}",
             self._bill.is_over,
-            self._bill.time_left,
         )
 
     async def confirm(self, order: ConfirmOrder) -> Intent | None:
