@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from paysaga.database.engine import Sessions
-from paysaga.database.steps import OrderHeld, refuse_if_held, write
-from paysaga.domain.payment import Change, Changes
+from paysaga.database.steps import OrderHeld, StepMissing, refuse_if_held, write
+from paysaga.domain.payment import Changes, Recorded
 
 ORDER_TAKEN: Final = "OrderTaken"
+NOT_WRITABLE: Final = "NotWritable"
 
 
 class Records:
@@ -25,40 +25,38 @@ class Records:
         self._sessions = sessions
 
     @activity.defn
-    async def record(self, batch: Changes) -> None:
-        """Write these steps, all or none.
+    async def record(self, batch: Changes) -> Recorded | None:
+        """Write these steps of one payment, all or none.
+
+        Answers `None` if all were news. Else with how the payment stands: a workflow task that was
+        lost has written before, the same steps or others.
 
         Raises:
-            ApplicationError: `OrderTaken`, with the id of the payment that holds the order.
-            RuntimeError: A step is missing before these, which is a bug.
+            ApplicationError: `OrderTaken`, with the id of the payment that holds the order, or
+                `NotWritable`: a bug that the database, or a missing step, has shown.
         """
         try:
-            await self._write(batch)
+            return await self._write(batch)
         except OrderHeld as held:
             raise ApplicationError(
                 "the order has another payment", held.holder, type=ORDER_TAKEN, non_retryable=True
             ) from held
+        except (DataError, IntegrityError, ProgrammingError) as error:
+            raise ApplicationError(_told(error), type=NOT_WRITABLE) from None
+        except StepMissing as error:
+            raise ApplicationError(str(error), type=NOT_WRITABLE) from None
 
-    async def _write(self, batch: Changes) -> None:
-        payments = _by_payment(batch)
+    async def _write(self, batch: Changes) -> Recorded | None:
         try:
             async with self._sessions.begin() as session:
-                await session.run_sync(_write_each, payments)
+                return await session.run_sync(write, batch.changes)
         except IntegrityError:
             # A payment that had let its order go may come back to find it taken.
             async with self._sessions() as session:
-                for changes in payments:
-                    await session.run_sync(refuse_if_held, changes[-1].state)
+                await session.run_sync(refuse_if_held, batch.changes[-1].state)
             raise
 
 
-def _write_each(session: Session, payments: list[list[Change]]) -> None:
-    for changes in payments:
-        write(session, changes)
-
-
-def _by_payment(batch: Changes) -> list[list[Change]]:
-    payments: dict[str, list[Change]] = {}
-    for change in batch.changes:
-        payments.setdefault(change.state.id, []).append(change)
-    return list(payments.values())
+def _told(error: DBAPIError) -> str:
+    """The database's word, without the row that it quotes in the lines that follow."""
+    return str(error.orig).partition("\n")[0]

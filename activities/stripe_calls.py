@@ -1,9 +1,11 @@
 """What we ask of Stripe: one step of one payment per activity."""
 
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Final, TypeVar
 
 import stripe
+from pydantic import AwareDatetime
 from stripe.params import (
     PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
@@ -23,6 +25,7 @@ T = TypeVar("T")
 # States in which a PaymentIntent takes no further confirm or cancel (Stripe: "The Payment
 # Intents API", life of a PaymentIntent).
 _OVER: Final = frozenset({"succeeded", "canceled"})
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
 # Nothing is to be confirmed again while the money is on its way or there.
 _TAKEN: Final = frozenset({"succeeded", "canceled", "processing", "requires_capture"})
 
@@ -43,6 +46,7 @@ class IntentOrder(Message):
     statement_descriptor_suffix: str | None = None
     environment: str
     correlation_id: str
+    ordered_at: AwareDatetime
     generation: int = 0
 
 
@@ -50,7 +54,7 @@ class ConfirmOrder(Message):
     """One attempt: confirm the intent with a payment method.
 
     `seen_charge_id` is the last charge that we knew before the attempt: a newer one is proof that
-    the attempt had its effect.
+    the attempt had its effect. `is_repeat`: it was asked before, and nobody knows with what effect.
     """
 
     payment_id: str
@@ -59,6 +63,7 @@ class ConfirmOrder(Message):
     method: str
     return_url: str
     seen_charge_id: str | None = None
+    is_repeat: bool = False
     generation: int = 0
 
 
@@ -105,18 +110,20 @@ class StripeCalls:
 
         Two objects in one step, since neither moves money and each has a key of its own.
         """
-        if order.generation and (known := await self._known_intent(order)):
+        customer = order.gateway_customer_id
+        if order.generation and (known := await self._known_intent(order, customer)):
             return known
-        if order.gateway_customer_id:
+        if customer:
             try:
-                return await self._make_intent(order, order.gateway_customer_id, "intent")
+                return await self._make_intent(order, customer, "intent")
             except stripe.StripeError as error:
                 if not _is_missing(error, "customer"):
                     raise as_failure(error) from None
             # Somebody has deleted the customer at the gateway: they may pay all the same.
-        customer = await self._create_customer(order)
-        step = "intent:again" if order.gateway_customer_id else "intent"
-        return await _answer(self._make_intent(order, customer, step))
+            if order.generation and (known := await self._known_intent(order, None)):
+                return known
+        step = "intent:again" if customer else "intent"
+        return await _answer(self._make_intent(order, await self._create_customer(order), step))
 
     @activity.defn
     async def confirm_intent(self, order: ConfirmOrder) -> Intent:
@@ -125,7 +132,7 @@ class StripeCalls:
         A repeat looks first. If the intent shows that the attempt had its effect, that is the
         answer; else the same key is sent again, which the gateway runs at most once.
         """
-        if activity.info().attempt > 1 or order.generation:
+        if order.is_repeat:
             intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
             if had_effect(intent, order.seen_charge_id):
                 return as_intent(intent)
@@ -226,15 +233,19 @@ class StripeCalls:
         )
         return customer.id
 
-    async def _known_intent(self, order: IntentOrder) -> Intent | None:
+    async def _known_intent(self, order: IntentOrder, customer: str | None) -> Intent | None:
         """The intent that an unanswered call may have made; a list shows every write at once."""
-        newest: PaymentIntentListParams = {"limit": 100}
-        if order.gateway_customer_id:
-            newest["customer"] = order.gateway_customer_id
+        since = int((order.ordered_at - _CLOCKS_DIFFER).timestamp())
+        newest: PaymentIntentListParams = {"limit": 100, "created": {"gte": since}}
+        if customer:
+            newest["customer"] = customer
         intents = await _answer(self._intents.list_async(newest))
-        for intent in intents.data:
-            if intent.metadata.to_dict().get("payment_id") == order.payment_id:
-                return as_intent(intent)
+        try:
+            async for intent in intents.auto_paging_iter():
+                if intent.metadata.to_dict().get("payment_id") == order.payment_id:
+                    return as_intent(intent)
+        except stripe.StripeError as error:
+            raise as_failure(error) from None
         return None
 
     async def _declined(self, order: ConfirmOrder, error: stripe.CardError) -> Intent:

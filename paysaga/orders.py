@@ -60,8 +60,17 @@ class OrderService:
         return await self._ask("POST", f"/orders/{order_id}/reserve", payment_id)
 
     async def confirm(self, order_id: str, payment_id: str) -> Order | None:
-        """The order is paid."""
-        return await self._ask("POST", f"/orders/{order_id}/confirm", payment_id)
+        """The order is paid.
+
+        Raises:
+            OrderServiceUnavailable: Also if the yes comes with an order that says otherwise.
+        """
+        order = await self._ask("POST", f"/orders/{order_id}/confirm", payment_id)
+        if order and (order.status is not OrderStatus.PAID or order.payment_id != payment_id):
+            raise OrderServiceUnavailable(
+                f"order {order_id} was confirmed, but is {order.status} for {order.payment_id}"
+            )
+        return order
 
     async def release(self, order_id: str, payment_id: str) -> Order | None:
         """The order is not kept any longer."""

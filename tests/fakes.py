@@ -23,6 +23,7 @@ from paysaga.domain.payment import (
     PaymentState,
     PaymentStatus,
     Policy,
+    Recorded,
     RequestMark,
 )
 
@@ -158,16 +159,21 @@ class FakeRecords:
         self._order_taken_by = order_taken_by
 
     @activity.defn
-    async def record(self, batch: Changes) -> None:
+    async def record(self, batch: Changes) -> Recorded | None:
         if self._order_taken_by:
             raise ApplicationError(
                 "taken", self._order_taken_by, type="OrderTaken", non_retryable=True
             )
-        for change in batch.changes:
+        known = [change for change in batch.changes if change.state.version <= len(self.changes)]
+        taken = all(_is_same(change, self.changes[change.state.version - 1]) for change in known)
+        for change in batch.changes if taken else ():
             if change.state.version == len(self.changes) + 1:
                 self.changes.append(change)
             elif change.state.version > len(self.changes):
                 raise RuntimeError(f"a gap before version {change.state.version}")
+        if not known:
+            return None
+        return Recorded(state=self.state, attempt=self.attempts[-1], taken=taken)
 
     @property
     def state(self) -> PaymentState:
@@ -224,6 +230,15 @@ class FakeOrders:
         self.calls.append(step)
         assert ref.order_id == "order-1"
         return OrderAnswer(accepted=step not in self.refused)
+
+
+def _is_same(change: Change, other: Change) -> bool:
+    """Whether they are one step, done at whatever time."""
+    return _step(change) == _step(other)
+
+
+def _step(change: Change) -> tuple[object, ...]:
+    return (change.state.status, change.state.reason, change.actor, change.request)
 
 
 def trouble(kind: Trouble) -> ApplicationError:

@@ -33,13 +33,16 @@ class Shop:
     """An order service that gives one answer and remembers the questions."""
 
     def __init__(self) -> None:
-        self.answer: httpx.Response | Exception = httpx.Response(200, json=ORDER)
+        self.answer: httpx.Response | Exception | int = 200
         self.requests: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
+        if isinstance(self.answer, int):
+            status = "paid" if request.url.path.endswith("/confirm") else "reserved"
+            return httpx.Response(self.answer, json=ORDER | {"status": status})
         return self.answer
 
     @property
@@ -75,7 +78,8 @@ class TestYes:
 
         assert [question] == shop.asked
         assert order is not None
-        assert (Money(minor=1250, currency="EUR"), OrderStatus.RESERVED, "pay_1") == (
+        status = OrderStatus.PAID if "confirm" in question else OrderStatus.RESERVED
+        assert (Money(minor=1250, currency="EUR"), status, "pay_1") == (
             order.money,
             order.status,
             order.payment_id,
@@ -92,9 +96,19 @@ class TestYes:
 
     async def test_any_2xx_is_a_yes(self, service: OrderService, shop: Shop, question: str) -> None:
         """Created and accepted are as good as OK."""
-        shop.answer = httpx.Response(201, json=ORDER)
+        shop.answer = 201
 
         assert await QUESTIONS[question](service) is not None
+
+    @pytest.mark.parametrize("fact", [{"status": "canceled"}, {"payment_id": "pay_2"}])
+    async def test_yes_to_a_paid_order_must_show_it(
+        self, service: OrderService, shop: Shop, fact: dict[str, str]
+    ) -> None:
+        """A 2xx with an order that is not paid by us is no yes: somebody must look at the shop."""
+        shop.answer = httpx.Response(200, json=ORDER | {"status": "paid"} | fact)
+
+        with pytest.raises(OrderServiceUnavailable, match="was confirmed, but is"):
+            await service.confirm("order-1", "pay_1")
 
 
 class TestNo:

@@ -5,15 +5,11 @@ the gateway refuses for good is raised. Nothing here decides what an answer mean
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    CancelledError,
-)
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
@@ -29,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from paysaga.domain.payment import Intent
 
 from workflows import policies
+from workflows.calls import call_unless
 
 T = TypeVar("T")
 Arg = TypeVar("Arg")
@@ -61,20 +58,21 @@ class Collection:
     def __init__(self, bill: Bill) -> None:
         self._bill = bill
 
-    async def open(self, order: IntentOrder) -> Intent | None:
-        """Make the intent; `None` if the bill was over before the gateway answered."""
-        return await self._ask_while(
+    async def open(self, order: IntentOrder) -> Intent:
+        """Make the intent, however long the gateway's answer takes: it may be there unanswered."""
+        return await self._ask(
             StripeCalls.create_intent,
-            lambda generation: order.model_copy(update={"generation": generation}),
+            lambda tries: order.model_copy(update={"generation": tries.generation}),
             f"open an intent of {order.money}",
-            self._bill.is_over,
         )
 
     async def confirm(self, order: ConfirmOrder) -> Intent | None:
         """Take the money; `None` if the bill was over before its outcome was known."""
         return await self._ask_while(
             StripeCalls.confirm_intent,
-            lambda generation: order.model_copy(update={"generation": generation}),
+            lambda tries: order.model_copy(
+                update={"generation": tries.generation, "is_repeat": tries.number > 1}
+            ),
             f"attempt {order.attempt}: confirm",
             self._bill.is_over,
             self._bill.time_left,
@@ -93,7 +91,7 @@ class Collection:
         """Cancel the intent, and prove it, however long that takes."""
         return await self._ask(
             StripeCalls.close_intent,
-            lambda generation: order.model_copy(update={"generation": generation}),
+            lambda tries: order.model_copy(update={"generation": tries.generation}),
             f"cancel {order.intent_id}",
         )
 
@@ -101,7 +99,7 @@ class Collection:
         """Refund what the intent took, however long the gateway's answer takes."""
         return await self._ask(
             StripeCalls.refund_intent,
-            lambda generation: order.model_copy(update={"generation": generation}),
+            lambda tries: order.model_copy(update={"generation": tries.generation}),
             f"give back {order.money}",
         )
 
@@ -111,7 +109,7 @@ class Collection:
             StripeCalls.retrieve_refund, lambda _: refund_id, f"look at {refund_id}"
         )
 
-    async def _ask(self, call: Call[Arg, T], order: Callable[[int], Arg], told: str) -> T:
+    async def _ask(self, call: Call[Arg, T], order: "OrderFor[Arg]", told: str) -> T:
         """Ask until there is an answer."""
         answer = await self._ask_while(call, order, told, _never)
         if answer is None:
@@ -121,57 +119,92 @@ class Collection:
     async def _ask_while(
         self,
         call: Call[Arg, T],
-        order: Callable[[int], Arg],
+        order: "OrderFor[Arg]",
         told: str,
         is_over: Callable[[], bool],
         time_left: Callable[[], timedelta] | None = None,
     ) -> T | None:
         """Ask until there is an answer, or no point in one any more.
 
-        With `time_left` the call moves something: it is tried no longer than that.
+        With `time_left` the call moves something: no try lasts longer than that, and one that has
+        not begun is withdrawn.
         """
-        began = key_since = workflow.now()
-        generation, pause = 0, policies.GATEWAY_PAUSE_MIN
+        tries = Tries(workflow.now())
         while True:
             config = policies.STRIPE | {"summary": told}
-            if time_left is not None:
-                config["schedule_to_close_timeout"] = max(time_left(), _AT_ONCE)
             try:
-                return await workflow.execute_activity_method(call, order(generation), **config)
+                if time_left is None:
+                    return await workflow.execute_activity_method(call, order(tries), **config)
+                config["schedule_to_close_timeout"] = max(time_left(), _AT_ONCE)
+                return await call_unless(is_over, call, order(tries), config)
             except ActivityError as error:
-                trouble = _trouble(error)
-            if trouble is Trouble.STICKY or workflow.now() - key_since > policies.KEY_LIFE:
-                # The activity looks for proof of the earlier key's effect before it uses the next.
-                generation, key_since = generation + 1, workflow.now()
-                pause = max(pause, policies.SETTLING)
-            if workflow.now() - began > policies.LONG_OUTAGE:
-                pause = policies.LONG_OUTAGE_PAUSE
-            await self._bill.on_trouble(trouble, pause)
+                failure = error
+            trouble = _trouble(failure)
+            pause = tries.pause(trouble, _told_to_wait(failure), workflow.now())
+            if tries.number > policies.PASSING_FAULTS:
+                await self._bill.on_trouble(trouble, pause)
             if await _happens_within(is_over, pause):
                 return None
-            pause = min(pause * 2, policies.GATEWAY_PAUSE_MAX)
+            tries.number += 1
 
+
+class Tries:
+    """How often a step was tried, and with which of its keys.
+
+    A key lasts for `KEY_LIFE` and does not outlive an answer that the gateway keeps under it. The
+    next one has the next generation: the activity looks for the effect of the earlier one first.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.number = 1
+        self.generation = 0
+        self._began = self._key_since = now
+        self._pause = policies.GATEWAY_PAUSE_MIN
+
+    def pause(self, trouble: Trouble, told: timedelta, now: datetime) -> timedelta:
+        """How long to wait after a try that failed; never shorter than the gateway told us."""
+        pause = max(self._pause, told)
+        if trouble is Trouble.STICKY or now - self._key_since > policies.KEY_LIFE:
+            self.generation, self._key_since = self.generation + 1, now
+            pause = max(pause, policies.SETTLING)
+        if now - self._began > policies.LONG_OUTAGE:
+            pause = max(pause, policies.LONG_OUTAGE_PAUSE)
+        self._pause = min(self._pause * 2, policies.GATEWAY_PAUSE_MAX)
+        return pause
+
+
+OrderFor = Callable[[Tries], Arg]
 
 # A timeout must be more than nothing.
 _AT_ONCE = timedelta(seconds=1)
+# The SDK's word for an activity that its worker did not wait for.
+_WORKER_STOPPED = "WorkerShutdown"
 
 
 def _trouble(error: ActivityError) -> Trouble:
-    """What kept the gateway from answering; a refusal and a cancellation are raised.
+    """What kept the gateway from answering; a refusal and the run's cancellation are raised.
 
     A bug of ours proves nothing about the money: it is asked again, once it is mended.
     """
     cause = error.cause
-    if isinstance(cause, TemporalTimeoutError):
-        return Trouble.UNREACHABLE
     if isinstance(cause, CancelledError):
         raise error
+    if isinstance(cause, TemporalTimeoutError):
+        return Trouble.UNREACHABLE  # its worker was killed
+    if isinstance(cause, ApplicationError) and cause.type == _WORKER_STOPPED:
+        return Trouble.UNREACHABLE
     if not isinstance(cause, ApplicationError) or cause.type not in set(Trouble):
         workflow.logger.error("a gateway call fails with a bug", exc_info=error)
         return Trouble.BUG
     if cause.type == Trouble.REFUSED:
         raise Refused(cause.message) from error
     return Trouble(cause.type)
+
+
+def _told_to_wait(error: ActivityError) -> timedelta:
+    cause = error.cause
+    told = cause.next_retry_delay if isinstance(cause, ApplicationError) else None
+    return told or timedelta()
 
 
 async def _happens_within(condition: Callable[[], bool], time: timedelta) -> bool:

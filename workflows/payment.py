@@ -1,33 +1,24 @@
 """Take one payment: open, confirm, wait for the customer, fulfill - or put it all back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum, auto
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import (
-    ApplicationError,
-    CancelledError,
-    FailureError,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Trouble
-    from activities.orders import OrderAnswer, OrderRef, Orders
-    from activities.records import Records
+    from activities.orders import OrderRef
     from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder
     from paysaga.domain import payment as rules
     from paysaga.domain.declines import decline_for
     from paysaga.domain.message import Message
     from paysaga.domain.money import Money
     from paysaga.domain.payment import (
-        Attempt,
-        Change,
-        Changes,
         Fulfillment,
         Intent,
         IntentStatus,
@@ -40,10 +31,9 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import policies
 from workflows.collection import Collection, Refused
-from workflows.payment_details import details, search_attributes
-from workflows.saga import Saga, to_the_end, unbroken
-
-OrderStep = Callable[[Any, OrderRef], Awaitable[OrderAnswer]]
+from workflows.record import Record
+from workflows.reservation import Reservation
+from workflows.saga import Saga, to_the_end
 
 
 class RetryRequest(Message):
@@ -84,20 +74,20 @@ class PaymentWorkflow:
     @workflow.init
     def __init__(self, payment: Payment) -> None:
         self._payment = payment
-        self._state: PaymentState = rules.opened(payment, workflow.now()).state
-        self._recorded = False
-        self._attempt: Attempt | None = None
+        self._record = Record(payment)
         self._intent: Intent | None = None
         self._collection = Collection(self)
+        self._reservation = Reservation(_order(payment), self)
         self._must_look = False
         self._looks = 0
         self._refreshes = 0
+        self._refresh_from = workflow.now()
+        self._is_refreshing = False
         self._pause = policies.LOOK_MIN
         self._requests = {payment.request.key: payment.request.fingerprint}
         self._retry_request: RetryRequest | None = None
         self._cancel_request: CancelRequest | None = None
         self._failure: FailureError | None = None
-        self._shown: Sequence[SearchAttributeUpdate[Any]] = ()
 
     @workflow.run
     async def run(self, payment: Payment) -> PaymentState:
@@ -119,7 +109,7 @@ class PaymentWorkflow:
     @workflow.update
     async def first_outcome(self) -> PaymentState:
         """The payment as soon as there is an answer for the customer."""
-        return await self._state_when(lambda: self._recorded and self._state.is_settled)
+        return await self._state_when(lambda: self._record.is_written and self._state.is_settled)
 
     @workflow.update
     async def retry(self, request: RetryRequest) -> PaymentState:
@@ -160,17 +150,27 @@ class PaymentWorkflow:
     @workflow.update
     async def refresh(self) -> PaymentState:
         """Look at the gateway now and answer with what the payment is then."""
-        self._must_look = True
+        self._must_look = self._is_refreshing = True
         self._refreshes += 1
+        if self._refreshes >= policies.REFRESHES_AT_WILL:
+            self._refresh_from = workflow.now() + policies.REFRESH_PAUSE
         seen = self._looks
-        return await self._state_when(
-            lambda: self._state.is_final or (self._looks > seen and self._state.is_settled)
-        )
+        try:
+            return await self._state_when(
+                lambda: (
+                    (self._state.is_final and not self._state.amount_refund_pending)
+                    or (self._looks > seen and self._state.is_settled)
+                )
+            )
+        finally:
+            self._is_refreshing = False
 
     @refresh.validator
     def _may_refresh(self) -> None:
-        if self._refreshes >= policies.REFRESHES:
-            raise NotNow("this payment has been looked at often enough: webhooks tell the rest")
+        if self._is_refreshing:
+            raise NotNow("the gateway is being looked at already")
+        if workflow.now() < self._refresh_from:
+            raise NotNow("this payment has been looked at often enough for now")
 
     @workflow.signal
     def nudged(self) -> None:
@@ -186,27 +186,28 @@ class PaymentWorkflow:
             raise NotNow("this Idempotency-Key was used for another request of this payment")
 
     async def _take(self, payment: Payment, saga: Saga) -> None:
-        opened = rules.opened(payment, workflow.now())
-        first, self._attempt = rules.attempted(
-            opened.state, payment.method, workflow.now(), actor=payment.actor
-        )
-        await self._record(opened, first)
+        await self._record.open()
+        if self._state.is_final:
+            return  # a workflow task that was lost has already come to the end
 
         if payment.has_order_service:
             saga.undo_with("release the order", self._release)
-            if not await self._at_orders(Orders.reserve):
-                await self._end(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
+            kept = await self._reservation.keep()
+            if not kept:
+                refused = PaymentStatus.CANCELED, Reason.ORDER_REFUSED
+                await self._end(*(self._verdict() if kept is None else refused))
                 return
 
         # An unconfirmed intent moves no money, so its id is known before anything can.
+        saga.undo_with("cancel the intent or give the money back", self._give_back)
         if not await self._open_intent():
             return
-        saga.undo_with("give the money back", self._give_back)
         await self._collect()
         if self._state.status is PaymentStatus.SUCCEEDED:
             await self._fulfill(saga)
 
     async def _open_intent(self) -> bool:
+        """Whether there is one: the gateway may refuse it."""
         payment = self._payment
         order = IntentOrder(
             payment_id=payment.id,
@@ -218,15 +219,13 @@ class PaymentWorkflow:
             statement_descriptor_suffix=payment.statement_descriptor_suffix,
             environment=payment.environment,
             correlation_id=payment.correlation_id,
+            ordered_at=self._state.created_at,
         )
         try:
             self._intent = await self._collection.open(order)
         except Refused:
             workflow.logger.exception("the gateway refuses the intent")
             await self._end(PaymentStatus.CANCELED, Reason.GATEWAY_REFUSED)
-            return False
-        if self._intent is None:
-            await self._end(*self._verdict())
         return self._intent is not None
 
     async def _collect(self) -> None:
@@ -238,9 +237,7 @@ class PaymentWorkflow:
                 await self._act(wake)
             except Refused:
                 workflow.logger.exception("the gateway refuses to tell or to cancel")
-                await self._record(
-                    *rules.parked(self._state, Reason.GATEWAY_REFUSED, workflow.now())
-                )
+                await self._park(Reason.GATEWAY_REFUSED)
                 self._looks += 1
 
     async def _act(self, wake: Wake) -> None:
@@ -261,7 +258,7 @@ class PaymentWorkflow:
         order = ConfirmOrder(
             payment_id=self._payment.id,
             intent_id=intent.id,
-            attempt=self._the_attempt.number,
+            attempt=self._record.attempt.number,
             method=method,
             return_url=self._payment.gateway_return_url,
             seen_charge_id=intent.charge_id,
@@ -271,10 +268,11 @@ class PaymentWorkflow:
             answer = await self._collection.confirm(order)
         except Refused:
             workflow.logger.exception("the gateway refuses the attempt")
-            changes, self._attempt = rules.refused(
-                self._state, self._the_attempt, Reason.GATEWAY_REFUSED, workflow.now()
+            await self._record.move(
+                lambda state, attempt: rules.refused(
+                    state, attempt, Reason.GATEWAY_REFUSED, workflow.now()
+                )[0]
             )
-            await self._record(*changes)
         else:
             if answer is not None:
                 await self._observe(answer)
@@ -293,48 +291,49 @@ class PaymentWorkflow:
         if intent.status is IntentStatus.CANCELED:
             await self._end(PaymentStatus.CANCELED, Reason.CANCELED_AT_GATEWAY)
             return
-        before = self._state.status
-        changes, self._attempt = rules.observed(
-            self._state,
-            intent,
-            self._the_attempt,
-            workflow.now(),
-            self._payment.policy.action_window,
+        before, window = self._state.status, self._payment.policy.action_window
+        await self._record.move(
+            lambda state, attempt: rules.observed(state, intent, attempt, workflow.now(), window)[0]
         )
-        await self._record(*changes)
         same = self._state.status is before
         self._pause = min(self._pause * 2, policies.LOOK_MAX) if same else policies.LOOK_MIN
 
     async def _after_the_deadline(self) -> None:
         """Look before the judgment: the webhook of a success may be late."""
         await self._look()
-        if self._state.status is PaymentStatus.REQUIRES_ACTION:
-            changes, self._attempt = rules.timed_out(
-                self._state,
-                self._the_attempt,
-                decline_for("authentication_timeout"),
-                workflow.now(),
-            )
-            await self._record(*changes)
+        await self._record.move(
+            lambda state, attempt: rules.timed_out(
+                state, attempt, decline_for("authentication_timeout"), workflow.now()
+            )[0]
+        )
 
     async def _try_again(self) -> None:
         request = self._retry_request
-        if request is None or self._state.status is not PaymentStatus.AWAITING_RETRY:
-            self._retry_request = None  # a look has shown that there is nothing to try again
+        if request is None:
             return
-        if self._payment.has_order_service and not await self._at_orders(Orders.still_waits):
+        if self._state.status is not PaymentStatus.AWAITING_RETRY:
+            # A look has shown that there is nothing to try again: a repeat is to hear the same.
+            await self._record.move(
+                lambda state, _: rules.answered(
+                    state, workflow.now(), actor=request.actor, request=request.request
+                )
+            )
+            self._retry_request = None
+            return
+        if self._payment.has_order_service and await self._reservation.is_kept() is False:
             await self._give_up(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
             return
         if self.is_over():
             return
-        change, self._attempt = rules.attempted(
-            self._state,
-            request.method,
-            workflow.now(),
-            actor=request.actor,
-            request=request.request,
+        await self._record.move(
+            lambda state, _: rules.attempted(
+                state,
+                request.method,
+                workflow.now(),
+                actor=request.actor,
+                request=request.request,
+            )[:1]
         )
-        await self._record(change)
         self._retry_request = None
         await self._confirm(request.method)
 
@@ -354,48 +353,60 @@ class PaymentWorkflow:
             await self._nudge_within(self._pause)
 
     async def _end(self, status: PaymentStatus, reason: Reason) -> None:
-        if self._payment.has_order_service:
-            await self._release()
+        """Over without money. The order is let go first, unless that would keep the news back."""
+        has_order = self._payment.has_order_service
+        is_let_go = not has_order or await self._reservation.let_go_at_once()
         await self._record_end(status, reason)
+        if not is_let_go:
+            await self._reservation.let_go()
 
     async def _record_end(self, status: PaymentStatus, reason: Reason) -> None:
         canceled = self._cancel_request if reason is Reason.CANCEL_REQUESTED else None
-        changes = rules.ended(
-            self._state,
-            self._the_attempt,
-            status,
-            reason,
-            workflow.now(),
-            actor=canceled.actor if canceled else rules.WORKFLOW,
-            request=canceled.request if canceled else None,
+        await self._record.move(
+            lambda state, attempt: rules.ended(
+                state,
+                attempt,
+                status,
+                reason,
+                workflow.now(),
+                intent=self._intent,
+                actor=canceled.actor if canceled else rules.WORKFLOW,
+                request=canceled.request if canceled else None,
+            )
         )
-        await self._record(*changes)
 
     async def _fulfill(self, saga: Saga) -> None:
-        if not self._payment.has_order_service:
-            return
-        if await self._at_orders(Orders.confirm):
-            await self._record(rules.order_confirmed(self._state, workflow.now()))
-            return
-        await self._record(rules.owed_back(self._state, Reason.ORDER_REFUSED, workflow.now()))
-        await saga.unwind()
+        if self._state.fulfillment is Fulfillment.PENDING:
+            if await self._reservation.confirm():
+                await self._record.move(
+                    lambda state, _: rules.order_confirmed(state, workflow.now())
+                )
+            else:
+                await self._owe_back(Reason.ORDER_REFUSED)
+        if self._state.fulfillment is Fulfillment.REFUSED:
+            await saga.unwind()
 
     async def _release(self) -> None:
-        await self._at_orders(Orders.release)
+        if self._state.fulfillment is not Fulfillment.CONFIRMED:
+            await self._reservation.let_go()
 
     async def _give_back(self) -> None:
-        """Whatever the intent holds goes back to the customer."""
+        """Whatever the intent holds goes back to the customer, unless the shop has the order."""
         if not self._state.is_final:
+            if self._intent is None and not await self._open_intent():
+                return
             intent = await self._collection.close(self._close_order)
             if intent.status is IntentStatus.CANCELED:
                 self._intent = intent
                 return
             await self._observe(intent)
-        if self._state.amount_captured == self._state.amount_refunded:
-            return
-        if self._state.amount_refund_pending == 0:
-            await self._record(rules.owed_back(self._state, Reason.RUN_CANCELED, workflow.now()))
-        await self._refund()
+        if self._state.fulfillment is not Fulfillment.CONFIRMED:
+            await self._owe_back(Reason.RUN_CANCELED)
+            if self._state.amount_refund_pending:
+                await self._refund()
+
+    async def _owe_back(self, reason: Reason) -> None:
+        await self._record.move(lambda state, _: rules.owed_back(state, reason, workflow.now()))
 
     async def _refund(self) -> None:
         owed = Money(minor=self._state.amount_refund_pending, currency=self._payment.money.currency)
@@ -403,18 +414,19 @@ class PaymentWorkflow:
         try:
             refund = await self._collection.give_back(order)
             while refund.status in {"pending", "requires_action"}:
-                await self._record(*rules.noted(self._state, Reason.REFUND_PENDING, workflow.now()))
+                await self._note(Reason.REFUND_PENDING)
                 await self._nudge_within(self._pause)
                 self._pause = min(self._pause * 2, policies.LOOK_MAX)
                 refund = await self._collection.look_at_refund(refund.id)
+                self._looks += 1
         except Refused as refused:
             await self._refund_failed(refused.message)
         if refund.status != "succeeded":
             await self._refund_failed(f"{refund.id} is {refund.status}")
-        await self._record(rules.given_back(self._state, workflow.now()))
+        await self._record.move(lambda state, _: rules.given_back(state, workflow.now()))
 
     async def _refund_failed(self, why: str) -> NoReturn:
-        await self._record(*rules.parked(self._state, Reason.REFUND_FAILED, workflow.now()))
+        await self._park(Reason.REFUND_FAILED)
         raise ApplicationError(
             f"the refund failed ({why}): compare the refunds at the gateway with this payment"
             " before anything is paid back by other means",
@@ -424,12 +436,18 @@ class PaymentWorkflow:
 
     async def _record_the_failure(self) -> None:
         """Everything was put back: say so. What could not be put back is left to a person."""
-        if not self._recorded or self._state.is_over:
+        if not self._record.is_written or self._state.is_over:
             return
         if self._intent is None or self._intent.status is IntentStatus.CANCELED:
             await self._record_end(PaymentStatus.CANCELED, Reason.RUN_CANCELED)
         else:
-            await self._record(*rules.parked(self._state, Reason.GATEWAY_REFUSED, workflow.now()))
+            await self._park(Reason.GATEWAY_REFUSED)
+
+    async def _note(self, reason: Reason) -> None:
+        await self._record.move(lambda state, _: rules.noted(state, reason, workflow.now()))
+
+    async def _park(self, reason: Reason) -> None:
+        await self._record.move(lambda state, _: rules.parked(state, reason, workflow.now()))
 
     async def _next(self) -> Wake:
         """Wait until there is something to do."""
@@ -495,13 +513,11 @@ class PaymentWorkflow:
         return workflow.now() >= self._state.retry_until
 
     async def _nudge_within(self, time: timedelta) -> None:
-        self._must_look = False
-        try:
+        with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._must_look, timeout=time, timeout_summary="look at the refund again"
             )
-        except TimeoutError:
-            return
+        self._must_look = False
 
     async def _state_when(self, condition: Callable[[], bool]) -> PaymentState:
         await workflow.wait_condition(lambda: condition() or self._failure is not None)
@@ -515,55 +531,16 @@ class PaymentWorkflow:
             "the gateway does not answer", extra={"trouble": trouble, "again_in": str(pause)}
         )
         if self._state.status is PaymentStatus.PROCESSING:
-            await self._record(
-                *rules.noted(self._state, Reason.GATEWAY_UNREACHABLE, workflow.now())
-            )
+            await self._note(Reason.GATEWAY_UNREACHABLE)
 
-    async def _at_orders(self, step: OrderStep) -> bool:
-        """One quick try within this workflow task; then an activity that asks until it hears."""
-        ref = OrderRef(
-            order_id=self._payment.order_id,
-            payment_id=self._payment.id,
-            customer_id=self._payment.customer_id,
-            money=self._payment.money,
-        )
-        try:
-            answer = await workflow.execute_local_activity_method(
-                step, ref, **policies.ORDERS_QUICK
-            )
-        except FailureError as error:  # a local activity's own error comes unwrapped
-            if is_cancelled_exception(error):
-                raise
-            answer = await workflow.execute_activity_method(
-                step, ref, **(policies.ORDERS | {"summary": f"order {ref.order_id}"})
-            )
-        return answer.accepted
+    async def on_silence(self) -> None:
+        """The order service does not answer: say so in the same places."""
+        workflow.logger.warning("the order service does not answer")
+        await self._note(Reason.ORDER_UNREACHABLE)
 
-    async def _record(self, *changes: Change) -> None:
-        """Write the changes down, then tell them: nothing is said that is not in the database."""
-        if changes:
-            await unbroken(self._write(changes))
-
-    async def _write(self, changes: tuple[Change, ...]) -> None:
-        await workflow.execute_local_activity_method(
-            Records.record,
-            Changes(changes=changes),
-            **(policies.DATABASE | {"summary": _statuses(changes)}),
-        )
-        self._state, self._recorded = changes[-1].state, True
-        self._tell()
-
-    def _tell(self) -> None:
-        workflow.set_current_details(details(self._state, self._attempt))
-        closing = self._state.status is PaymentStatus.SUCCEEDED
-        if closing and self._state.fulfillment is Fulfillment.PENDING:
-            return  # the order's answer follows at once
-        if not self._state.is_settled and self._state.reason is not Reason.GATEWAY_UNREACHABLE:
-            return  # the first were given when the run was started; the next are on their way
-        shown = search_attributes(self._state)
-        if shown != self._shown:
-            workflow.upsert_search_attributes(shown)
-            self._shown = shown
+    @property
+    def _state(self) -> PaymentState:
+        return self._record.state
 
     @property
     def _the_intent(self) -> Intent:
@@ -572,15 +549,14 @@ class PaymentWorkflow:
         return self._intent
 
     @property
-    def _the_attempt(self) -> Attempt:
-        if self._attempt is None:
-            raise AssertionError("asked for the attempt before it began")
-        return self._attempt
-
-    @property
     def _close_order(self) -> CloseOrder:
         return CloseOrder(payment_id=self._payment.id, intent_id=self._the_intent.id)
 
 
-def _statuses(changes: Sequence[Change]) -> str:
-    return ", ".join(change.state.status for change in changes)
+def _order(payment: Payment) -> OrderRef:
+    return OrderRef(
+        order_id=payment.order_id,
+        payment_id=payment.id,
+        customer_id=payment.customer_id,
+        money=payment.money,
+    )

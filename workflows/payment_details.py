@@ -40,8 +40,13 @@ _NEXT: Final = {
 }
 _NEXT_BY_REASON: Final = {
     Reason.GATEWAY_UNREACHABLE: (
-        "**The gateway does not answer.** It is asked again, at most four minutes apart, until the"
-        " hold ends. Nothing is charged twice: the intent and its key stay the same."
+        "**The gateway does not answer.** It is asked again, at most four minutes apart (an hour"
+        " after a day). Nothing is charged twice: the intent stays the same, and whether an earlier"
+        " call had its effect is looked at first."
+    ),
+    Reason.ORDER_UNREACHABLE: (
+        "**The order service does not answer.** It is asked again, at most a minute apart: see"
+        " the pending activity for its last error."
     ),
     Reason.GATEWAY_PROCESSING: "The gateway has the money's outcome in its hands; it is looked at.",
     Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
@@ -104,8 +109,10 @@ def search_attributes(state: PaymentState) -> Sequence[SearchAttributeUpdate[Any
 def _next(state: PaymentState) -> str:
     if state.reason in _NEXT_BY_REASON:
         return _NEXT_BY_REASON[state.reason]
+    if state.amount_refunded:
+        return "Nothing: the customer has the money back."
+    if state.amount_refund_pending:
+        return "The money goes back to the customer."
     if state.status is PaymentStatus.SUCCEEDED and state.fulfillment in _NEXT_BY_FULFILLMENT:
-        if state.amount_refunded:
-            return "Nothing: the shop refused the order and the customer has the money back."
         return _NEXT_BY_FULFILLMENT[state.fulfillment]
     return _NEXT[state.status]

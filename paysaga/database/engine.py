@@ -52,6 +52,7 @@ def create_engine(database_url: str) -> AsyncEngine:
         return _sqlite(url)
     return create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=10,
         max_overflow=10,
         pool_timeout=10,
@@ -111,6 +112,7 @@ def on_both(build: Callable[[Inserting], T]) -> Callable[[Session | AsyncSession
 def _sqlite(url: URL) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=8,
         max_overflow=0,
         # The driver must not begin transactions of its own accord: `_begin` does.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from paysaga.database.engine import Insert, Inserting, on_both
@@ -12,6 +12,7 @@ from paysaga.database.rows import (
     event_columns,
     history_columns,
     payment_columns,
+    payment_state,
     transfer_columns,
 )
 from paysaga.database.tables import (
@@ -22,7 +23,14 @@ from paysaga.database.tables import (
     STATUS_HISTORY,
     TRANSFERS,
 )
-from paysaga.domain.payment import HOLDS_ORDER, Change, PaymentState, PaymentStatus
+from paysaga.domain.payment import (
+    HOLDS_ORDER,
+    Attempt,
+    Change,
+    PaymentState,
+    PaymentStatus,
+    Recorded,
+)
 
 
 class OrderHeld(Exception):
@@ -33,25 +41,34 @@ class OrderHeld(Exception):
         self.holder = holder
 
 
-def write(session: Session, changes: Sequence[Change]) -> None:
+class StepMissing(RuntimeError):
+    """A bug: the step before these is not there."""
+
+
+def write(session: Session, changes: Sequence[Change]) -> Recorded | None:
     """Bring one payment from where it stands to the last of these steps.
+
+    Answers with how it stands if some of them were there before; `None` if all were news.
 
     Raises:
         OrderHeld: The payment is new, and its order has another one.
-        RuntimeError: A step is missing before these, which is a bug.
+        StepMissing: A step is missing before these.
     """
     state = changes[-1].state
     if changes[0].state.version == 1 and _opened(session, state):
         _tell(session, _following(0, changes), None)
-        return
+        return None
     before = session.execute(_STANDING, {"this_id": state.id}).one_or_none()
     if before is None:
         refuse_if_held(session, state)
-        raise RuntimeError(f"{state.id} cannot begin with step {changes[0].state.version}")
-    news = _following(before.version, changes)
+        raise StepMissing(f"{state.id} cannot begin with step {changes[0].state.version}")
+    known = [change for change in changes if change.state.version <= before.version]
+    taken = _are_written(session, known)
+    news = _following(before.version, changes) if taken else []
     if news:
         _move(session, state, before)
         _tell(session, news, PaymentStatus(before.status))
+    return _recorded(session, state.id, taken=taken) if known else None
 
 
 def refuse_if_held(session: Session, state: PaymentState) -> None:
@@ -66,35 +83,58 @@ def _following(version: int, changes: Sequence[Change]) -> list[Change]:
     news = [change for change in changes if change.state.version > version]
     for number, change in enumerate(news, start=version + 1):
         if change.state.version != number:
-            raise RuntimeError(
+            raise StepMissing(
                 f"{change.state.id} lacks step {number}: {change.state.version} cannot follow"
             )
     return news
+
+
+def _are_written(session: Session, changes: Sequence[Change]) -> bool:
+    """Whether these steps are in the history, done at whatever time."""
+    if not changes:
+        return True
+    first, last = changes[0].state, changes[-1].state
+    steps = {"this_id": first.id, "first": first.version, "last": last.version}
+    written = [row._asdict() for row in session.execute(_WRITTEN, steps)]
+    return written == [
+        {column: step[column] for column in _TOLD} for step in map(history_columns, changes)
+    ]
+
+
+def _recorded(session: Session, payment_id: str, *, taken: bool) -> Recorded:
+    this = {"this_id": payment_id}
+    attempt = session.execute(_LAST_ATTEMPT, this).one_or_none()
+    return Recorded(
+        state=payment_state(session.execute(_PAYMENT, this).one()),
+        attempt=Attempt.model_validate(attempt._asdict()) if attempt is not None else None,
+        taken=taken,
+    )
 
 
 def _opened(session: Session, state: PaymentState) -> bool:
     """Insert the payment, unless it is there or its order's place is taken."""
     customer = {"id": state.customer_id, "created_at": state.created_at}
     session.execute(_meet(session), customer)
-    _name_customer(session, state)
+    _name_customer(session, state, None)
     opened = session.execute(_open(session), payment_columns(state))
     return opened.one_or_none() is not None
 
 
 def _move(session: Session, state: PaymentState, before: Row[*tuple[Any, ...]]) -> None:
     if state.gateway_customer_id != before.gateway_customer_id:
-        _name_customer(session, state)
+        _name_customer(session, state, before.gateway_customer_id)
     columns = {**payment_columns(state), "this_id": state.id, "this_version": before.version}
     if session.execute(_MOVE, columns).one_or_none() is None:
         raise RuntimeError(f"{state.id} no longer stands at {before.version}")
 
 
-def _name_customer(session: Session, state: PaymentState) -> None:
-    """The first gateway customer that is named stays."""
+def _name_customer(session: Session, state: PaymentState, replaced: str | None) -> None:
+    """The first gateway customer that is named stays, unless it was found to be gone."""
     if state.gateway_customer_id is not None:
         named = {
             "this_id": state.customer_id,
             "gateway_customer_id": state.gateway_customer_id,
+            "replaced": replaced,
         }
         session.execute(_NAME, named)
 
@@ -127,6 +167,31 @@ _STANDING: Final = (
     .with_for_update(key_share=True)
 )
 
+# What tells one step from another of the same number: everything but the time.
+_TOLD: Final = (
+    "number",
+    "status",
+    "reason",
+    "actor",
+    "request_key",
+    "request_fingerprint",
+)
+_WRITTEN: Final = (
+    select(*(STATUS_HISTORY.c[column] for column in _TOLD))
+    .where(
+        STATUS_HISTORY.c.payment_id == bindparam("this_id"),
+        STATUS_HISTORY.c.number.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(STATUS_HISTORY.c.number)
+)
+_PAYMENT: Final = select(PAYMENTS).where(PAYMENTS.c.id == bindparam("this_id"))
+_LAST_ATTEMPT: Final = (
+    select(ATTEMPTS)
+    .where(ATTEMPTS.c.payment_id == bindparam("this_id"))
+    .order_by(ATTEMPTS.c.number.desc())
+    .limit(1)
+)
+
 _MOVE: Final = (
     update(PAYMENTS)
     .where(PAYMENTS.c.id == bindparam("this_id"), PAYMENTS.c.version == bindparam("this_version"))
@@ -147,7 +212,11 @@ def _meet(insert_into: Inserting) -> Insert:
 # Apart from the INSERT, whose conflict is about one unique column at a time: of two at once, one
 # would fail on the other column.
 _NAME: Final = update(CUSTOMERS).where(
-    CUSTOMERS.c.id == bindparam("this_id"), CUSTOMERS.c.gateway_customer_id.is_(None)
+    CUSTOMERS.c.id == bindparam("this_id"),
+    or_(
+        CUSTOMERS.c.gateway_customer_id.is_(None),
+        CUSTOMERS.c.gateway_customer_id == bindparam("replaced"),
+    ),
 )
 
 

@@ -82,9 +82,7 @@ def differences(
 def at_gateway(row: PaymentState, intent: stripe.PaymentIntent | None) -> tuple[str, ...]:
     """Where the gateway's intent does not fit the payment."""
     if intent is None:
-        # Its hold can end before the gateway has given it an intent: nothing could be charged.
-        in_time = row.status in {PaymentStatus.EXPIRED, PaymentStatus.CANCELED}
-        return () if in_time and not row.amount_captured else ("the gateway was never asked",)
+        return ("the gateway was never asked",)
     paid = row.status is PaymentStatus.SUCCEEDED
     wanted = {
         "status": "succeeded" if paid else "canceled",

@@ -41,12 +41,10 @@ FINAL: Final = frozenset(
     }
 )
 
+_WITHOUT_MONEY: Final = FINAL - {PaymentStatus.SUCCEEDED}
+
 # The order's slot is taken while one of these is true of its payment.
-HOLDS_ORDER: Final = frozenset(PaymentStatus) - {
-    PaymentStatus.FAILED,
-    PaymentStatus.EXPIRED,
-    PaymentStatus.CANCELED,
-}
+HOLDS_ORDER: Final = frozenset(PaymentStatus) - _WITHOUT_MONEY
 
 _S = PaymentStatus
 MOVES: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
@@ -100,6 +98,7 @@ class Reason(StrEnum):
     HOLD_OVER = "hold_over"
     CANCEL_REQUESTED = "cancel_requested"
     CANCELED_AT_GATEWAY = "canceled_at_gateway"
+    ORDER_UNREACHABLE = "order_unreachable"
     ORDER_REFUSED = "order_refused"
     ORDER_CONFIRMED = "order_confirmed"
     REFUND_PENDING = "refund_pending"
@@ -294,6 +293,18 @@ class Changes(Message):
     changes: tuple[Change, ...]
 
 
+class Recorded(Message):
+    """How a payment stands in the database, when some of what was to be written was there before.
+
+    `taken` says whether it was these very steps: a repeat. Otherwise the payment has gone another
+    way, and nothing was written.
+    """
+
+    state: PaymentState
+    attempt: Attempt | None
+    taken: bool
+
+
 class IllegalMove(ValueError):
     """A bug: the state machine has no such step."""
 
@@ -364,20 +375,15 @@ def observed(
     """What the gateway's word means for the payment: the changes to record, none if nothing is new.
 
     An intent that is not of this payment's amount and currency, or received another sum, decides
-    nothing: it parks. So does one that asks for a capture, which we never ask for. A canceled one
-    ends the payment: `ended`.
+    nothing: it parks. So does one that asks for a capture, which we never ask for, and one whose
+    money moves although the payment has ended without. A canceled one ends the payment: `ended`.
     """
-    if _is_not_ours(intent, state):
+    if state.status in _WITHOUT_MONEY and intent.status is not IntentStatus.SUCCEEDED:
+        return (), attempt
+    if state.status in _WITHOUT_MONEY or _is_not_ours(intent, state):
         found = state.model_copy(update={"intent_id": intent.id, "charge_id": intent.charge_id})
         return parked(found, Reason.GATEWAY_MISMATCH, at), attempt
-    known = state.model_copy(
-        update={
-            "intent_id": intent.id,
-            "gateway_customer_id": intent.customer_id or state.gateway_customer_id,
-            "charge_id": intent.charge_id or state.charge_id,
-            "method": intent.method or state.method,
-        }
-    )
+    known = _known_by(state, intent)
     match intent.status:
         case IntentStatus.SUCCEEDED:
             return _paid(known, intent, attempt, at)
@@ -395,6 +401,8 @@ def timed_out(
     state: PaymentState, attempt: Attempt, decline: Decline, at: datetime
 ) -> tuple[tuple[Change, ...], Attempt]:
     """The customer did not finish 3DS in time: the attempt is over; a late success still counts."""
+    if state.status is not PaymentStatus.REQUIRES_ACTION:
+        return (), attempt
     ended = _ended(attempt, AttemptStatus.TIMED_OUT, at)
     return _back_to_the_customer(state, ended, Reason.AUTHENTICATION_TIMEOUT, at, decline), ended
 
@@ -414,10 +422,15 @@ def ended(
     reason: Reason,
     at: datetime,
     *,
+    intent: Intent | None,
     actor: str,
     request: RequestMark | None = None,
 ) -> tuple[Change, ...]:
-    """The payment is over without money. The gateway's cancel must have been proved before."""
+    """The payment is over without money: the gateway has canceled the intent, or never made it."""
+    if state.status in _WITHOUT_MONEY:
+        return ()
+    if intent is not None:
+        state = _known_by(state, intent)
     before: tuple[Change, ...] = ()
     over = attempt
     if attempt.ended_at is None:
@@ -429,30 +442,43 @@ def ended(
     return (*before, Change(state=moved, actor=actor, attempt=over, request=request))
 
 
-def order_confirmed(state: PaymentState, at: datetime) -> Change:
+def answered(
+    state: PaymentState, at: datetime, *, actor: str, request: RequestMark
+) -> tuple[Change, ...]:
+    """A request changed nothing, but it is to be known when it is repeated."""
+    moved = _moved(state, state.status, state.reason, at)
+    return (Change(state=moved, actor=actor, request=request),)
+
+
+def order_confirmed(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     """The shop has taken the paid order."""
-    return _change(
-        _moved(state, state.status, Reason.ORDER_CONFIRMED, at, fulfillment=Fulfillment.CONFIRMED)
-    )
+    if state.fulfillment is not Fulfillment.PENDING:
+        return ()
+    taken = {"fulfillment": Fulfillment.CONFIRMED}
+    return (_change(_moved(state, state.status, Reason.ORDER_CONFIRMED, at, **taken)),)
 
 
-def owed_back(state: PaymentState, reason: Reason, at: datetime) -> Change:
+def owed_back(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
     """All that was taken is to go back: the shop refuses the order, or the run was canceled."""
-    return _change(
-        _moved(
-            state,
-            state.status,
-            reason,
-            at,
-            fulfillment=state.fulfillment and Fulfillment.REFUSED,
-            amount_refund_pending=state.amount_captured - state.amount_refunded,
-        )
+    owed = state.amount_captured - state.amount_refunded
+    if owed == state.amount_refund_pending:
+        return ()
+    moved = _moved(
+        state,
+        state.status,
+        reason,
+        at,
+        fulfillment=state.fulfillment and Fulfillment.REFUSED,
+        amount_refund_pending=owed,
     )
+    return (_change(moved),)
 
 
-def given_back(state: PaymentState, at: datetime) -> Change:
+def given_back(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     """The gateway has given back what was pending."""
     amount = state.amount_refund_pending
+    if amount == 0:
+        return ()
     moved = _moved(
         state,
         state.status,
@@ -462,7 +488,7 @@ def given_back(state: PaymentState, at: datetime) -> Change:
         amount_refund_pending=0,
     )
     back = refunded(state.id, Money(minor=amount, currency=state.money.currency))
-    return Change(state=moved, actor=WORKFLOW, transfers=back)
+    return (Change(state=moved, actor=WORKFLOW, transfers=back),)
 
 
 def parked(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
@@ -502,6 +528,18 @@ def _change(
 
 def _ended(attempt: Attempt, status: AttemptStatus, at: datetime, **facts: object) -> Attempt:
     return attempt.model_copy(update={"status": status, "ended_at": at, **facts})
+
+
+def _known_by(state: PaymentState, intent: Intent) -> PaymentState:
+    """The gateway's names for the payment and what belongs to it."""
+    return state.model_copy(
+        update={
+            "intent_id": intent.id,
+            "gateway_customer_id": intent.customer_id or state.gateway_customer_id,
+            "charge_id": intent.charge_id or state.charge_id,
+            "method": intent.method or state.method,
+        }
+    )
 
 
 def _is_not_ours(intent: Intent, state: PaymentState) -> bool:

@@ -1,7 +1,7 @@
 """What we ask of the gateway, over real HTTP against the simulator."""
 
-import dataclasses
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -39,7 +39,6 @@ class Desk:
         money: Money = PRICE,
         *,
         generation: int = 0,
-        again: int = 1,
         customer: str | None = None,
     ) -> Intent:
         order = IntentOrder(
@@ -51,9 +50,10 @@ class Desk:
             description="One test product",
             environment="test",
             correlation_id="c",
+            ordered_at=datetime.now(UTC),
             generation=generation,
         )
-        return await _as_try(again).run(self.calls.create_intent, order)
+        return await ActivityEnvironment().run(self.calls.create_intent, order)
 
     async def confirm(
         self,
@@ -62,7 +62,7 @@ class Desk:
         *,
         attempt: int = 1,
         generation: int = 0,
-        again: int = 1,
+        is_repeat: bool = False,
     ) -> Intent:
         order = ConfirmOrder(
             payment_id=self.payment_id,
@@ -71,9 +71,10 @@ class Desk:
             method=method,
             return_url="https://pay.example/return",
             seen_charge_id=intent.charge_id,
+            is_repeat=is_repeat,
             generation=generation,
         )
-        return await _as_try(again).run(self.calls.confirm_intent, order)
+        return await ActivityEnvironment().run(self.calls.confirm_intent, order)
 
     async def close(self, intent: Intent, *, generation: int = 0) -> Intent:
         order = CloseOrder(payment_id=self.payment_id, intent_id=intent.id, generation=generation)
@@ -100,12 +101,6 @@ def desk(simulated: Simulated) -> Desk:
     return Desk(simulated)
 
 
-def _as_try(number: int) -> ActivityEnvironment:
-    env = ActivityEnvironment()
-    env.info = dataclasses.replace(env.info, attempt=number)
-    return env
-
-
 async def _charges_of(simulated: Simulated, intent: Intent) -> list[str]:
     charges = await simulated.client.v1.charges.list_async({"payment_intent": intent.id})
     return [charge.status for charge in charges.data]
@@ -129,7 +124,7 @@ class TestCreate:
     @pytest.mark.stripe
     async def test_repeat_answers_with_the_same_intent(self, desk: Desk) -> None:
         """However often the step runs, the payment has one intent."""
-        assert (await desk.intent()).id == (await desk.intent(again=2)).id
+        assert (await desk.intent()).id == (await desk.intent()).id
 
     @pytest.mark.stripe
     async def test_customer_deleted_at_the_gateway_may_pay_again(
@@ -140,7 +135,7 @@ class TestCreate:
         await simulated.client.v1.customers.delete_async(gone.id)
 
         intent = await desk.intent(customer=gone.id)
-        again = await desk.intent(customer=gone.id, again=2)
+        again = await desk.intent(customer=gone.id)
 
         assert intent == again
         assert intent.customer_id not in {None, gone.id}
@@ -151,7 +146,7 @@ class TestCreate:
 
         with pytest.raises(ApplicationError) as lost:
             await desk.intent()
-        intent = await desk.intent(again=2)
+        intent = await desk.intent()
 
         listed = await simulated.client.v1.payment_intents.list_async(
             {"customer": intent.customer_id or ""}
@@ -267,7 +262,7 @@ class TestConfirm:
 
         with pytest.raises(ApplicationError) as lost:
             await desk.confirm(intent)
-        paid = await desk.confirm(intent, again=2)
+        paid = await desk.confirm(intent, is_repeat=True)
 
         assert Trouble.UNREACHABLE == lost.value.type
         assert I.SUCCEEDED is paid.status
@@ -280,7 +275,7 @@ class TestConfirm:
 
         with pytest.raises(ApplicationError):
             await desk.confirm(intent)
-        paid = await desk.confirm(intent, again=2)
+        paid = await desk.confirm(intent, is_repeat=True)
 
         assert I.SUCCEEDED is paid.status
         assert ["succeeded"] == await _charges_of(simulated, intent)
@@ -298,7 +293,7 @@ class TestConfirm:
 
         with pytest.raises(ApplicationError) as sticky:
             await desk.confirm(intent)
-        paid = await desk.confirm(intent, generation=1)
+        paid = await desk.confirm(intent, is_repeat=True, generation=1)
 
         assert Trouble.STICKY == sticky.value.type
         assert I.SUCCEEDED is paid.status
@@ -311,7 +306,7 @@ class TestConfirm:
 
         with pytest.raises(ApplicationError):
             await desk.confirm(intent, "pm_card_visa_chargeDeclined")
-        declined = await desk.confirm(intent, "pm_card_visa_chargeDeclined", again=2)
+        declined = await desk.confirm(intent, "pm_card_visa_chargeDeclined", is_repeat=True)
 
         assert declined.decline is not None
         assert ["failed"] == await _charges_of(simulated, intent)
@@ -402,7 +397,7 @@ class TestRefund:
 
         with pytest.raises(ApplicationError):
             await ActivityEnvironment().run(desk.calls.refund_intent, order)
-        refund = await _as_try(2).run(desk.calls.refund_intent, order)
+        refund = await ActivityEnvironment().run(desk.calls.refund_intent, order)
         again = await ActivityEnvironment().run(
             desk.calls.refund_intent, desk.refund_order(paid, generation=1)
         )

@@ -80,6 +80,7 @@ def canceled(paid: Payment, at: datetime = NOON) -> tuple[Change, ...]:
         PaymentStatus.CANCELED,
         Reason.CANCEL_REQUESTED,
         at,
+        intent=None,
         actor="customer:cst_1",
         request=RequestMark(key="cancel", fingerprint="nothing"),
     )

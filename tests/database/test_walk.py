@@ -98,17 +98,19 @@ class Walk:
         return observed(self.state, shown, attempt, self.at, WINDOW)
 
     def _ended(self, attempt: Attempt, status: PaymentStatus) -> Way:
-        over = ended(self.state, attempt, status, Reason.HOLD_OVER, self.at, actor="workflow")
+        over = ended(
+            self.state, attempt, status, Reason.HOLD_OVER, self.at, intent=None, actor="workflow"
+        )
         return over, None
 
     def _ways_of_money(self) -> list[Callable[[], Way]]:
         if self.state.amount_refund_pending:
-            return [lambda: ((given_back(self.state, self.at),), None)]
+            return [lambda: (given_back(self.state, self.at), None)]
         if self.state.amount_refunded == self.state.amount_captured:
             return []
         return [
-            lambda: ((order_confirmed(self.state, self.at),), None),
-            lambda: ((owed_back(self.state, Reason.ORDER_REFUSED, self.at),), None),
+            lambda: (order_confirmed(self.state, self.at), None),
+            lambda: (owed_back(self.state, Reason.ORDER_REFUSED, self.at), None),
         ]
 
 

@@ -212,10 +212,12 @@ class TestAuthentication:
 
         async with pay(world) as payment:
             await payment.first_outcome()
-            for _ in range(policies.REFRESHES):
+            for _ in range(policies.REFRESHES_AT_WILL):
                 await payment.refresh()
             with pytest.raises(WorkflowUpdateFailedError):
                 await payment.refresh()
+            await payment.sleep(policies.REFRESH_PAUSE)
+            await payment.refresh()
             world.gateway.becomes("succeeded")
             await payment.nudge()
             result = await payment.result()
@@ -439,9 +441,9 @@ class TestGivingUp:
 
 class TestGatewayTrouble:
     async def test_passing_fault_is_not_seen(self, pay: Start) -> None:
-        """Three lost calls are tried again under the same step; the customer hears nothing."""
+        """Two lost calls are tried again under the same step; the customer hears nothing."""
         world = World(
-            FakeGateway("succeeded", troubles={"confirm": [trouble(Trouble.UNREACHABLE)] * 3})
+            FakeGateway("succeeded", troubles={"confirm": [trouble(Trouble.UNREACHABLE)] * 2})
         )
 
         async with pay(world) as payment:
@@ -449,9 +451,11 @@ class TestGatewayTrouble:
 
         assert S.SUCCEEDED is result.status
         assert [S.CREATED, S.PROCESSING, S.SUCCEEDED] == world.records.statuses
-        assert {0} == {
-            order.generation for order in world.gateway.orders if isinstance(order, ConfirmOrder)
-        }
+        assert [(0, False), (0, True), (0, True)] == [
+            (order.generation, order.is_repeat)
+            for order in world.gateway.orders
+            if isinstance(order, ConfirmOrder)
+        ]
 
     async def test_bug_gives_no_money_back(self, pay: Start) -> None:
         """Our code breaks after the money moved: nothing is undone, the mended code goes on."""
@@ -501,14 +505,18 @@ class TestGatewayTrouble:
         assert IntentStatus.CANCELED is world.gateway.intent.status
 
     async def test_hold_ends_before_there_is_an_intent(self, pay: Start) -> None:
-        """Without an intent nothing can be charged, so there is nothing to prove."""
-        world = World(FakeGateway(troubles={"create": [trouble(Trouble.UNREACHABLE)] * 40}))
+        """Nobody knows what the gateway has made of an unanswered call: its cancel is the proof."""
+        world = World(FakeGateway(troubles={"create": [trouble(Trouble.UNREACHABLE)] * 20}))
 
         async with pay(world, a_payment(hold=timedelta(minutes=2))) as payment:
             result = await payment.result()
 
         assert S.EXPIRED is result.status
-        assert {"create"} == set(world.gateway.calls)
+        assert ("pi_1", IntentStatus.CANCELED) == (
+            result.intent_id,
+            world.gateway.intent.status,
+        )
+        assert "confirm" not in world.gateway.calls
 
     async def test_refused_intent_ends_the_payment(self, pay: Start) -> None:
         """An intent that the gateway will never make: canceled, the order released."""
@@ -640,6 +648,21 @@ class TestOrders:
         assert Reason.REFUND_PENDING in [c.state.reason for c in world.records.changes]
         assert 1250 == result.amount_refunded
 
+    async def test_pending_refund_is_looked_at_when_asked(self, pay: Start) -> None:
+        """A webhook about the refund, or the shop's refresh, makes the run look at once."""
+        world = World(FakeGateway("succeeded"), orders=FakeOrders(refused={"confirm"}))
+        world.gateway.refund_statuses.extendleft(["pending", "pending"])
+
+        async with pay(world, a_payment(has_order_service=True)) as payment:
+            await payment.first_outcome()
+            with payment.env.auto_time_skipping_disabled():
+                pending = await payment.refresh()
+                await payment.nudge()
+                result = await payment.result()
+
+        assert (1250, 0) == (pending.amount_refund_pending, pending.amount_refunded)
+        assert 1250 == result.amount_refunded
+
     async def test_failed_refund_ends_loudly(self, pay: Start) -> None:
         """What could not be given back parks for a person, and the run fails by name."""
         world = World(FakeGateway("succeeded"), orders=FakeOrders(refused={"confirm"}))
@@ -697,6 +720,56 @@ class TestOrders:
 
         assert Fulfillment.CONFIRMED is result.fulfillment
         assert ["reserve", "confirm"] == world.orders.calls
+
+    async def test_silent_order_service_is_told_of(self, pay: Start) -> None:
+        """Where the customer and the operators look, it says what the payment waits for."""
+        world = World(FakeGateway("succeeded"), orders=FakeOrders(down={"confirm": 6}))
+
+        async with pay(world, a_payment(has_order_service=True)) as payment:
+            await payment.result()
+
+        assert [Reason.PAID, Reason.ORDER_UNREACHABLE, Reason.ORDER_CONFIRMED] == [
+            change.state.reason for change in world.records.changes[-3:]
+        ]
+
+    async def test_cancel_does_not_wait_for_a_silent_order_service(self, pay: Start) -> None:
+        """Who gives up while the order cannot be reserved is heard at once, and charged nothing."""
+        world = World(FakeGateway(), orders=FakeOrders(down={"reserve": 10_000, "release": 4}))
+
+        async with pay(world, a_payment(has_order_service=True)) as payment:
+            await payment.pass_time_until(
+                lambda: (
+                    bool(world.records.changes)
+                    and world.records.state.reason is Reason.ORDER_UNREACHABLE
+                )
+            )
+            answer = await payment.cancel()
+            calls = [*world.orders.calls]
+            await payment.result()
+
+        assert (S.CANCELED, Reason.CANCEL_REQUESTED) == (answer.status, answer.reason)
+        assert [] == world.gateway.calls
+        assert ([], ["release"]) == (calls, world.orders.calls)
+
+    @pytest.mark.parametrize("step", ["reserve", "still_waits"])
+    async def test_hold_ends_while_the_order_service_is_silent(self, pay: Start, step: str) -> None:
+        """A shop that is away does not keep a payment open for ever."""
+        world = World(FakeGateway("insufficient_funds"), orders=FakeOrders(down={step: 10_000}))
+        payment = a_payment(has_order_service=True, hold=timedelta(minutes=30))
+
+        async with pay(world, payment) as running:
+            first = asyncio.create_task(running.first_outcome())
+            if step == "still_waits":
+                await first
+                retried = asyncio.create_task(running.retry())
+                await running.pass_time_until(
+                    lambda: world.records.state.reason is Reason.ORDER_UNREACHABLE
+                )
+            result = await running.result()
+            await (first if step == "reserve" else retried)
+
+        assert (S.EXPIRED, Reason.HOLD_OVER) == (result.status, result.reason)
+        assert world.gateway.calls.count("confirm") == (1 if step == "still_waits" else 0)
 
     async def test_taken_order_stores_nothing(self, pay: Start) -> None:
         """Two payments of one order raced: the second leaves nothing and says whose it is."""

@@ -1,0 +1,101 @@
+"""The order's side of a payment: kept, taken or let go by the shop's order service."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.orders import OrderAnswer, OrderRef, Orders
+
+from workflows import policies
+from workflows.calls import call_unless
+from workflows.saga import to_the_end
+
+Step = Callable[[Any, OrderRef], Awaitable[OrderAnswer]]
+
+
+class Buyer(Protocol):
+    """Whom the order is kept for: it is told of silence, and says when to stop asking."""
+
+    async def on_silence(self) -> None:
+        """The order service did not answer at once; it is asked until it does."""
+
+    def is_over(self) -> bool:
+        """Whether there is no point in having the order any more."""
+
+    def time_left(self) -> timedelta:
+        """How long there still is a point in having the order."""
+
+
+class Reservation:
+    """One payment's hold on its order. A no is an answer; `None` means that nobody asks any more.
+
+    Each call is tried once within the workflow task, which costs no further step; only if that
+    fails does it become an activity, which asks until it hears.
+    """
+
+    def __init__(self, ref: OrderRef, buyer: Buyer) -> None:
+        self._ref = ref
+        self._buyer = buyer
+
+    async def keep(self) -> bool | None:
+        """Reserve the order, if it is the customer's and has the price that we are to take."""
+        return await self._while_it_counts(Orders.reserve)
+
+    async def is_kept(self) -> bool | None:
+        """Whether another attempt makes sense: the order is still kept for this payment."""
+        return await self._while_it_counts(Orders.still_waits)
+
+    async def confirm(self) -> bool:
+        """Tell the shop that the order is paid; no cancellation of the run stops that half-way."""
+        return await to_the_end(self._confirm())
+
+    async def let_go_at_once(self) -> bool:
+        """Give the order back to the shop, if it answers at once."""
+        return await self._quickly(Orders.release) is not None
+
+    async def let_go(self) -> None:
+        """Give the order back to the shop."""
+        if not await self.let_go_at_once():
+            await self._until_heard(Orders.release)
+
+    async def _confirm(self) -> bool:
+        answer = await self._quickly(Orders.confirm)
+        if answer is None:
+            await self._buyer.on_silence()
+            answer = await self._until_heard(Orders.confirm)
+        return answer.accepted
+
+    async def _while_it_counts(self, step: Step) -> bool | None:
+        answer = await self._quickly(step)
+        if answer is None:
+            await self._buyer.on_silence()
+            time_left = max(self._buyer.time_left(), timedelta())
+            answer = await call_unless(
+                self._buyer.is_over, step, self._ref, self._config, time_left
+            )
+        return answer.accepted if answer is not None else None
+
+    async def _quickly(self, step: Step) -> OrderAnswer | None:
+        try:
+            return await workflow.execute_local_activity_method(
+                step, self._ref, **(policies.ORDERS_QUICK | {"summary": self._summary})
+            )
+        except FailureError as error:  # a local activity's own error comes unwrapped
+            if is_cancelled_exception(error):
+                raise
+            return None
+
+    async def _until_heard(self, step: Step) -> OrderAnswer:
+        return await workflow.execute_activity_method(step, self._ref, **self._config)
+
+    @property
+    def _config(self) -> workflow.ActivityConfig:
+        return policies.ORDERS | {"summary": self._summary}
+
+    @property
+    def _summary(self) -> str:
+        return f"order {self._ref.order_id}"
