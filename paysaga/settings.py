@@ -107,6 +107,18 @@ class Settings(BaseSettings):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Browsers write an origin in one way only, and any other would never match."""
+        for word in words:
+            if "@" in word or str(AnyHttpUrl(word)) != f"{word}/":
+                raise ValueError(
+                    f"{word} is not written as browsers write an origin:"
+                    " scheme, host and (unless it is the usual one) port, such as https://shop.example"
+                )
+        return words
+
     @property
     def hold(self) -> timedelta:
         """How long an unpaid order stays reserved for its customer."""

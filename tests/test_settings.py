@@ -124,6 +124,14 @@ class TestWrongValues:
             ("STATEMENT_DESCRIPTOR_SUFFIX", "x" * 23),
             ("STRIPE_WEBHOOK_SECRET", ""),
             ("STRIPE_WEBHOOK_SECRET_PREVIOUS", ""),
+            ("CORS_ORIGINS", "shop.example"),
+            ("CORS_ORIGINS", "*"),
+            ("CORS_ORIGINS", "https://shop.example/"),
+            ("CORS_ORIGINS", "https://shop.example/thanks"),
+            ("CORS_ORIGINS", "https://shop.example:443"),
+            ("CORS_ORIGINS", "https://Shop.example"),
+            ("CORS_ORIGINS", "https://jane@shop.example"),
+            ("CORS_ORIGINS", "https://a.example,ftp://b.example"),
         ],
     )
     def test_variable_is_named(
