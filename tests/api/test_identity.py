@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import hmac
 import json
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from pydantic import AnyHttpUrl
 
+from api.identity import KEYS_PAUSE_SECONDS, Keys
+from api.refusals import TokensUnchecked
 from paysaga.settings import DEVELOPMENT_SECRET, Environment, Settings
 from paysaga.tokens import NoTokensHere, Role, issue_token
 from tests.api.world import HOUR, Api, World, serving
@@ -216,11 +219,7 @@ class TestKeys:
         token = auth_service.signs("k1")
         auth_service.body = body
         async with serving(by_keys(world, auth_service.url)) as api:
-            answers = [await status_of(api, token)]
-            auth_service.body = None
-            answers.append(await status_of(api, token))
-
-        assert [(503, "tokens_unchecked"), (200, None)] == answers
+            assert (503, "tokens_unchecked") == await status_of(api, token)
 
     async def test_an_auth_service_that_is_down_is_503(self, world: World) -> None:
         """Its absence is told as such, and when to come again."""
@@ -231,6 +230,83 @@ class TestKeys:
 
         assert (503, "tokens_unchecked") == (answer.status_code, answer.json()["code"])
         assert answer.headers["Retry-After"]
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class TestAskingForKeys:
+    async def test_strangers_do_not_make_us_ask_without_end(
+        self, auth_service: AuthService
+    ) -> None:
+        """However many tokens name keys that do not exist, the auth service is left in peace."""
+        auth_service.signs("k1")
+        keys = Keys(auth_service.url, Clock())
+
+        found = await asyncio.gather(*(keys.key(f"stranger-{number}") for number in range(50)))
+
+        assert [None] * 50 == found
+        assert 1 == auth_service.asked
+
+    async def test_a_new_key_is_found_after_the_pause(self, auth_service: AuthService) -> None:
+        """The auth service may change its keys at any time: after seconds we know the new one."""
+        auth_service.signs("k1")
+        clock = Clock()
+        keys = Keys(auth_service.url, clock)
+        await keys.key("k1")
+        auth_service.signs("k2")
+
+        at_once = await keys.key("k2")
+        clock.seconds += KEYS_PAUSE_SECONDS
+        later = await keys.key("k2")
+
+        assert at_once is None
+        assert later is not None
+        assert 2 == auth_service.asked
+
+    async def test_an_auth_service_in_trouble_is_not_asked_by_everybody(
+        self, auth_service: AuthService
+    ) -> None:
+        """While it fails one question in a while is enough, and the first good answer counts."""
+        auth_service.signs("k1")
+        auth_service.body = b"<html>"
+        clock = Clock()
+        keys = Keys(auth_service.url, clock)
+        for _ in range(20):
+            with pytest.raises(TokensUnchecked):
+                await keys.key("k1")
+        auth_service.body = None
+        clock.seconds += KEYS_PAUSE_SECONDS
+
+        found = await keys.key("k1")
+
+        assert found is not None
+        assert 2 == auth_service.asked
+
+    async def test_known_keys_are_good_while_it_is_in_trouble(
+        self, auth_service: AuthService
+    ) -> None:
+        """A failed question costs nobody the keys that are known."""
+        auth_service.signs("k1")
+        clock = Clock()
+        keys = Keys(auth_service.url, clock)
+        await keys.key("k1")
+        auth_service.body = b"<html>"
+        clock.seconds += KEYS_PAUSE_SECONDS
+        with pytest.raises(TokensUnchecked):
+            await keys.key("stranger")
+
+        found = await keys.key("k1")
+
+        assert found is not None
+        assert 2 == auth_service.asked
 
 
 class TestIssuing:
