@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import hashlib
 import hmac
 import json
 import threading
@@ -13,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from pydantic import AnyHttpUrl
+from temporalio.client import WorkflowHistory
 
 from api.identity import KEYS_PAUSE_SECONDS, Keys
 from api.refusals import TokensUnchecked
@@ -44,6 +46,11 @@ def encoded(header: dict[str, Any], secret: bytes | None) -> str:
     told = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
     digest = hmac.digest(secret, told, "sha256") if secret else b""
     return b".".join([told, base64.urlsafe_b64encode(digest).rstrip(b"=")]).decode()
+
+
+def decoded(run: WorkflowHistory) -> str:
+    """All that stands in a run's history, as text."""
+    return "".join(event.SerializeToString().decode(errors="replace") for event in run.events)
 
 
 async def status_of(api: Api, token: str) -> tuple[int, str | None]:
@@ -94,6 +101,33 @@ class TestSharedSecret:
     async def test_every_other_token_is_401(self, api: Api, token: Any) -> None:
         """Whatever is wrong with a token, it opens nothing, and why is not told."""
         assert (401, "invalid_token") == await status_of(api, token())
+
+    @pytest.mark.parametrize(
+        ("subject", "shown"),
+        [
+            ("u-17", "u-17"),
+            ("auth0|5f7c8ec7c33c6c004bbafe82", "auth0|5f7c8ec7c33c6c004bbafe82"),
+            ("248289761001", "248289761001"),
+            (
+                "jane@shop.example",
+                f"sha256-{hashlib.sha256(b'jane@shop.example').hexdigest()[:32]}",
+            ),
+            ("jane.doe", f"sha256-{hashlib.sha256(b'jane.doe').hexdigest()[:32]}"),
+            ("a" * 65, f"sha256-{hashlib.sha256(b'a' * 65).hexdigest()[:32]}"),
+        ],
+    )
+    async def test_only_an_opaque_id_is_kept_of_who_acted(
+        self, api: Api, world: World, subject: str, shown: str
+    ) -> None:
+        """History and run outlive everybody's employment: they hold no address and no name."""
+        payment = await api.shop.pay("pm_requires_action")
+
+        await api.as_(Role.SUPPORT, subject).post(f"/payments/{payment['id']}/cancel")
+
+        history = await api.shop.get(f"/payments/{payment['id']}/history")
+        run = await world.client.get_workflow_handle(payment["id"]).fetch_history()
+        assert f"support:{shown}" == history.json()["entries"][-1]["actor"]
+        assert subject == shown or subject not in decoded(run)
 
     async def test_no_token_is_401(self, api: Api) -> None:
         """The answer says which scheme is needed."""
