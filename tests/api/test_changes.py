@@ -60,8 +60,12 @@ class TestRetry:
 
         last = await api.shop.post(f"/payments/{payment['id']}/retry")
 
-        assert (402, 0) == (last.status_code, last.json()["attempts_left"])
-        assert "retry_until" not in last.json()
+        told = last.json()
+        assert (402, 0) == (last.status_code, told["attempts_left"])
+        assert "retry_until" not in told
+        assert ("failed", "expired_card") == (told["payment"]["status"], told["decline_code"])
+        assert told["detail"] == told["payment"]["message"]
+        assert "no attempt left" in told["detail"]
 
     async def test_a_repeat_gets_the_payment_as_it_stands(self, api: Api, world: World) -> None:
         """The same key and body are one attempt, however often they are sent."""
