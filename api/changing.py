@@ -78,10 +78,8 @@ class Changing:
         request = CancelRequest(actor=self._caller.actor, request=mark)
         try:
             state = await self._here.runs.cancel(self._state.id, request)
-        except (NotTaken, RunOver):
+        except (NotTaken, RunOver, NoAnswerYet):
             state = await self._now()
-        except NoAnswerYet:
-            return self._later(await self._now())
         return self._canceled(state)
 
     async def refresh(self) -> PaymentView:

@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     order_service_url: AnyHttpUrl | None = None
     order_service_token: SecretStr | None = None
 
-    jwt_secret: SecretStr | None = SecretStr(DEVELOPMENT_SECRET)
+    jwt_secret: Annotated[SecretStr, Field(min_length=1)] | None = SecretStr(DEVELOPMENT_SECRET)
     jwt_jwks_url: AnyHttpUrl | None = None
     jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ("HS256",)
     jwt_issuer: str = "paysaga"

@@ -124,6 +124,7 @@ class TestWrongValues:
             ("STATEMENT_DESCRIPTOR_SUFFIX", "x" * 23),
             ("STRIPE_WEBHOOK_SECRET", ""),
             ("STRIPE_WEBHOOK_SECRET_PREVIOUS", ""),
+            ("JWT_SECRET", ""),
             ("CORS_ORIGINS", "shop.example"),
             ("CORS_ORIGINS", "*"),
             ("CORS_ORIGINS", "https://shop.example/"),

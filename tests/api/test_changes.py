@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from api.run_errors import NotTaken
+from api.run_errors import NoAnswerYet, NotTaken
 from api.runs import Runs
 from paysaga.database.reads import Reads
 from paysaga.domain.payment import PaymentState
 from paysaga.tokens import Role
 from tests.api.world import HOUR, Api, World, a_customer, an_order, ended, refreshes, serving
+from workflows.payment import CancelRequest
 
 
 class LateReads(Reads):
@@ -29,6 +30,14 @@ class TiredRuns(Runs):
 
     async def refresh(self, payment_id: str) -> PaymentState:
         raise NotTaken(payment_id)
+
+
+class SlowRuns(Runs):
+    """Runs whose answer comes just too late."""
+
+    async def cancel(self, payment_id: str, request: CancelRequest) -> PaymentState:
+        await super().cancel(payment_id, request)
+        raise NoAnswerYet
 
 
 class TestRetry:
@@ -281,6 +290,17 @@ class TestCancel:
 
         assert (202, "processing") == (answer.status_code, answer.json()["status"])
         assert answer.headers["Location"]
+
+    async def test_an_answer_that_comes_too_late_is_read(self, api: Api, world: World) -> None:
+        """What the row says by then is the outcome: nobody is told to wait for what is known."""
+        payment = await api.shop.pay("pm_requires_action")
+        async with serving(world.settings) as slow:
+            here = slow.app.state.connections
+            slow.app.state.connections = replace(here, runs=SlowRuns(world.client, HOUR))
+
+            answer = await slow.shop.post(f"/payments/{payment['id']}/cancel")
+
+        assert (200, "canceled") == (answer.status_code, answer.json()["status"])
 
     async def test_a_key_is_needed(self, api: Api) -> None:
         """A cancel moves the state."""
