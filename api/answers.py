@@ -15,7 +15,6 @@ from api.refusals import (
     Refusal,
 )
 from api.views import Links, MethodView, PaymentView, status_facts
-from paysaga.domain.declines import decline_for
 from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
 from paysaga.settings import Settings
 from paysaga.tokens import Role
@@ -80,7 +79,7 @@ def outcome(
     """
     match state.status:
         case PaymentStatus.AWAITING_RETRY | PaymentStatus.FAILED:
-            raise Declined(_why(state), payment=view)
+            raise Declined(view.message, payment=view)
         case PaymentStatus.CANCELED:
             raise _CANCELED.get(state.reason, PaymentCanceled)(view.message, payment=view)
         case PaymentStatus.EXPIRED:
@@ -89,9 +88,3 @@ def outcome(
     response.status_code = done if known else HTTPStatus.ACCEPTED
     response.headers["Location"] = view.links.self
     return view
-
-
-def _why(state: PaymentState) -> str:
-    if state.decline is None:
-        return decline_for("payment_method_invalid").message
-    return state.decline.message

@@ -78,20 +78,24 @@ class Changing:
         request = CancelRequest(actor=self._caller.actor, request=mark)
         try:
             state = await self._here.runs.cancel(self._state.id, request)
-        except (NotTaken, RunOver):
+        except (NotTaken, RunOver, NoAnswerYet):
             state = await self._now()
-        except NoAnswerYet:
-            return self._later(await self._now())
         return self._canceled(state)
 
     async def refresh(self) -> PaymentView:
-        """Look at the gateway now, if that could tell anything."""
-        if self._state.is_final or not waits(self._state):
+        """Look at the gateway now, if that could tell anything to somebody who may ask."""
+        if not waits(self._state) or self._is_out_of_the_callers_hands:
             return self._view(self._state)
         try:
             return self._view(await self._here.runs.refresh(self._state.id))
         except (NotTaken, RunOver, NoAnswerYet):
             return self._view(await self._now())
+
+    @property
+    def _is_out_of_the_callers_hands(self) -> bool:
+        """What is parked is the shop's to put right: its customer does not set it going again."""
+        is_parked = self._state.status is PaymentStatus.NEEDS_OPERATOR
+        return is_parked and self._caller.only_customer is not None
 
     def _mark(self, step: str, body: Body | None, key: str) -> RequestMark:
         """The key is part of the fingerprint, which is also the Update's id."""

@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from api.problems import PROBLEMS, UNEXPECTED, Kind, Problem
@@ -24,6 +25,7 @@ def install(app: FastAPI) -> None:
     """Answer with problems only."""
     for kind in PROBLEMS:
         app.add_exception_handler(kind, answer)
+    app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(AmountRefused, _amount_refused)
     app.add_exception_handler(WrongCursor, _wrong_cursor)
     app.add_exception_handler(RequestValidationError, _not_valid)
@@ -71,6 +73,27 @@ def problem(request: Request, kind: Kind, **facts: Any) -> Response:
         key: value for key, value in told.model_dump(mode="json").items() if value is not None
     }
     return JSONResponse(content, kind.status, kind.headers, PROBLEM_JSON)
+
+
+# PostgreSQL's codes for: no connection, no way in, no such database (yet), a conflict with others,
+# out of resources, stopped by somebody, trouble with its disks; a stand-by; a lock held too long.
+_NOT_NOW: Final = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55P03")
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    """The database is away for now; any other error of it is a mistake of ours."""
+    assert isinstance(error, DBAPIError)  # noqa: S101 - registered for it
+    if not _is_away(error):
+        raise error
+    return await answer(request, error)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if isinstance(error.orig and error.orig.__cause__, ValueError):
+        return False  # a value that the driver does not send, which it calls an InterfaceError
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        return True
+    return str(getattr(error.orig, "sqlstate", None)).startswith(_NOT_NOW)
 
 
 async def _amount_refused(request: Request, error: Exception) -> Response:

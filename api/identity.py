@@ -1,7 +1,9 @@
 """Who asks: a bearer token, checked in every part, and what its role may see."""
 
 import asyncio
+import hashlib
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 
@@ -9,8 +11,8 @@ import jwt
 import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from jwt import PyJWK, PyJWKClient
-from jwt.exceptions import InvalidTokenError, PyJWKClientError, PyJWTError
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from api.refusals import BadToken, Forbidden, NotSignedIn, TokensUnchecked
 from paysaga.domain.message import Message
@@ -23,13 +25,17 @@ CUSTOMER_ID_PATTERN: Final = r"^cst_[A-Za-z0-9_-]{1,60}$"
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _LEEWAY_SECONDS: Final = 10
 _KEYS_TIMEOUT_SECONDS: Final = 3
+# Anybody can send a token of an unknown key. For this long after a question no other is asked.
+KEYS_PAUSE_SECONDS: Final = 5.0
 _SUBJECT: Final = re.compile(r"[\x21-\x7e]{1,100}")
+# An id, also such as auth services build from two (`auth0|5f7c…`); no address, no full name.
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9_|-]{1,64}")
 
 log: Final = structlog.stdlib.get_logger("api")
 
 
 class Caller(Message):
-    """The one who asks. With the role customer, the subject is the customer's id."""
+    """The one who asks: an opaque id. With the role customer, it is the customer's."""
 
     subject: str
     role: Role
@@ -55,11 +61,18 @@ class Caller(Message):
 
 
 class Keys:
-    """The auth service's public keys, fetched off the event loop, once for all who wait."""
+    """The auth service's public keys, fetched off the event loop, once for all who wait.
 
-    def __init__(self, url: str) -> None:
+    They are asked for again when a key is unknown, since it may be new, but not too often, and
+    not by everybody while the auth service is down.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = PyJWKClient(url, timeout=_KEYS_TIMEOUT_SECONDS)
+        self._clock = clock
         self._fetching = asyncio.Lock()
+        self._next_question = clock()
+        self._failure: Exception | None = None
 
     async def key(self, kid: str) -> PyJWK | None:
         """The key of this name; `None` if the auth service has none.
@@ -70,27 +83,35 @@ class Keys:
         if known := self._known(kid):
             return known
         async with self._fetching:
-            try:
-                return self._known(kid) or await asyncio.to_thread(
-                    self._client.get_signing_key, kid
-                )
-            except (PyJWTError, ValueError, OSError) as error:
-                if self._has_keys() and type(error) is PyJWKClientError:
-                    return None  # it answered, and has no such key
-                log.warning("the auth service's keys cannot be had", error=type(error).__name__)
-                raise TokensUnchecked from error
+            if self._clock() >= self._next_question:
+                await self._ask()
+            if known := self._known(kid):
+                return known
+            if self._failure or self._cached() is None:
+                raise TokensUnchecked from self._failure
+            return None
+
+    async def _ask(self) -> None:
+        # The client has pauses of its own, but none after a question that failed.
+        try:
+            await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
+            self._failure = None
+        except (PyJWTError, ValueError, OSError) as error:
+            log.warning("the auth service's keys cannot be had", error=type(error).__name__)
+            self._failure = error
+        self._next_question = self._clock() + KEYS_PAUSE_SECONDS
 
     def _known(self, kid: str) -> PyJWK | None:
-        if not self._has_keys():
+        cached = self._cached()
+        if cached is None:
             return None
-        keys = self._client.get_jwk_set().keys
         return self._client.match_kid(
-            [key for key in keys if key.public_key_use in {None, "sig"}], kid
+            [key for key in cached.keys if key.public_key_use in {None, "sig"}], kid
         )
 
-    def _has_keys(self) -> bool:
+    def _cached(self) -> PyJWKSet | None:
         cache = self._client.jwk_set_cache
-        return cache is not None and cache.get() is not None
+        return cache.get() if cache is not None else None
 
 
 class TokenCheck:
@@ -136,7 +157,14 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         raise BadToken
     if role == Role.CUSTOMER and not re.fullmatch(CUSTOMER_ID_PATTERN, subject):
         raise BadToken
-    return Caller(subject=subject, role=Role(role))
+    return Caller(
+        subject=subject if _OPAQUE.fullmatch(subject) else _hashed(subject), role=Role(role)
+    )
+
+
+def _hashed(subject: str) -> str:
+    """Who acted stands in the history for ever: an e-mail address must not."""
+    return f"sha256-{hashlib.sha256(subject.encode()).hexdigest()[:32]}"
 
 
 _bearer: Final = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A JWT")

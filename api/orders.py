@@ -10,7 +10,7 @@ from api.changing import Changing
 from api.connections import Here
 from api.documents import SEEN, changed, problems
 from api.views import PaymentView, StatusView
-from api.visible import VisibleOrderPayment, Who
+from api.visible import Payer, VisibleOrderPayment, Who
 
 router: Final = APIRouter(prefix="/orders/{order_id}/payment", tags=["orders"])
 
@@ -35,7 +35,7 @@ async def get_order_payment_status(payment: VisibleOrderPayment) -> StatusView:
 async def retry_order_payment(
     response: Response,
     here: Here,
-    who: Who,
+    who: Payer,
     payment: VisibleOrderPayment,
     key: IdempotencyKey,
     order: Annotated[RetryOrder, Body(default_factory=RetryOrder)],

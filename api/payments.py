@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.answers import outcome, payment_view, replayed
@@ -20,17 +20,14 @@ from api.bodies import (
 from api.changing import Changing
 from api.connections import Here
 from api.documents import READ, SEEN, changed, problems
-from api.identity import CUSTOMER_ID_PATTERN, Caller, allowed
+from api.identity import CUSTOMER_ID_PATTERN
 from api.refusals import Missing
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
-from api.visible import PaymentId, VisiblePayment, Who
+from api.visible import Payer, PaymentId, VisiblePayment, Who
 from paysaga.domain.payment import PaymentState, PaymentStatus
-from paysaga.tokens import Role
 
 router: Final = APIRouter(prefix="/payments", tags=["payments"])
-
-Starter = Annotated[Caller, Depends(allowed(Role.CUSTOMER, Role.SERVICE))]
 
 
 @router.post(
@@ -43,7 +40,7 @@ async def start_payment(
     request: Request,
     response: Response,
     here: Here,
-    who: Starter,
+    who: Payer,
     key: IdempotencyKey,
     order: PaymentOrder,
 ) -> PaymentView:
@@ -111,7 +108,7 @@ async def get_payment_history(here: Here, who: Who, payment: VisiblePayment) -> 
 async def retry_payment(
     response: Response,
     here: Here,
-    who: Who,
+    who: Payer,
     payment: VisiblePayment,
     key: IdempotencyKey,
     order: Annotated[RetryOrder, Body(default_factory=RetryOrder)],

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.refusals import (
@@ -160,8 +160,7 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         "Tokens cannot be checked at the moment. Please repeat the request in a moment.",
         _LATER,
     ),
-    OperationalError: _DATABASE_AWAY,
-    InterfaceError: _DATABASE_AWAY,
+    DBAPIError: _DATABASE_AWAY,  # as far as `api/errors.py` finds that it is away
     PoolTimeoutError: _DATABASE_AWAY,
     OSError: _DATABASE_AWAY,  # asyncpg's failed connection comes as it is
 }

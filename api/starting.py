@@ -1,5 +1,7 @@
 """From an order to a payment: whose it is, what it costs, and its first answer."""
 
+from urllib.parse import urlsplit
+
 from structlog.contextvars import bind_contextvars
 
 from api.answers import address
@@ -53,8 +55,7 @@ class Start:
 
     async def carry_out(self) -> PaymentState:
         """Start the payment and answer with its first outcome, or as it stands when time is up."""
-        if self._here.settings.environment is Environment.PRODUCTION:
-            _check_encrypted(self._order.return_url)
+        self._check_return_url()
         price = await self._price()
         await self._check_order_is_free()
         gateway_customer = await self._here.reads.gateway_customer(self._customer_id)
@@ -77,6 +78,15 @@ class Start:
         if state is None:
             raise missing
         return state
+
+    def _check_return_url(self) -> None:
+        """Our return route sends browsers there: a customer must not choose where others land."""
+        settings, address = self._here.settings, urlsplit(self._order.return_url)
+        if settings.environment is Environment.PRODUCTION and address.scheme != "https":
+            raise Invalid("return_url", "An https address is needed.")
+        origin = f"{address.scheme}://{address.netloc}"
+        if self._caller.role is not Role.SERVICE and origin not in settings.cors_origins:
+            raise Invalid("return_url", "A customer's token leads back to the shop's pages only.")
 
     async def _price(self) -> Money:
         """What is to be paid. With an order service, its word counts and not the caller's."""
@@ -171,8 +181,3 @@ def _customer_id(caller: Caller, order: PaymentOrder) -> str:
     if order.customer_id not in {None, caller.subject}:
         raise Forbidden("A customer pays for themselves only.")
     return caller.subject
-
-
-def _check_encrypted(return_url: str) -> None:
-    if not return_url.startswith("https://"):
-        raise Invalid("return_url", "An https address is needed.")

@@ -5,6 +5,7 @@ from typing import Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from paysaga.domain.declines import decline_for
 from paysaga.domain.payment import (
     Attempt,
     AttemptStatus,
@@ -27,7 +28,9 @@ _MESSAGES: Final = {
         "We are checking your payment and will let you know. Please do not pay again."
     ),
     PaymentStatus.SUCCEEDED: "Thank you. Your payment was successful.",
-    PaymentStatus.FAILED: "The payment could not be made. You have not been charged.",
+    PaymentStatus.FAILED: (
+        "The payment could not be made, and there is no attempt left. You have not been charged."
+    ),
     PaymentStatus.EXPIRED: "The time to pay is over. You have not been charged.",
     PaymentStatus.CANCELED: "The payment was canceled. You have not been charged.",
 }
@@ -37,8 +40,11 @@ _NO_ANSWER: Final = (
 _ORDER_REFUSED: Final = (
     "The shop could not take the order. The payment was canceled and you have not been charged."
 )
-_GOES_BACK: Final = "The shop could not take the order. Your money is on its way back to you."
-_WENT_BACK: Final = "The shop could not take the order. Your money has been paid back to you."
+_LAST_DECLINED: Final = "The payment could not be made, and there is no attempt left."
+_NOT_TAKEN: Final = "The shop could not take the order."
+_UNDONE: Final = "The payment was undone."
+_GOES_BACK: Final = "Your money is on its way back to you."
+_WENT_BACK: Final = "Your money has been paid back to you."
 
 
 class View(BaseModel):
@@ -179,15 +185,19 @@ def status_facts(state: PaymentState) -> dict[str, object]:
 
 
 def message_for(state: PaymentState) -> str:
-    """What the customer may be shown."""
-    if state.decline is not None and state.status is not PaymentStatus.NEEDS_OPERATOR:
-        return state.decline.message
-    if state.reason is Reason.GATEWAY_UNREACHABLE:
-        return _NO_ANSWER
-    if state.amount_refund_pending:
-        return _GOES_BACK
-    if state.amount_refunded:
-        return _WENT_BACK
-    if state.status is PaymentStatus.CANCELED and state.reason is Reason.ORDER_REFUSED:
-        return _ORDER_REFUSED
+    """What the customer may be shown. A decline's advice is for those who may try again."""
+    match state.status:
+        case PaymentStatus.AWAITING_RETRY if not state.attempts_left:
+            return _LAST_DECLINED
+        case PaymentStatus.AWAITING_RETRY if state.decline:
+            return state.decline.message
+        case PaymentStatus.AWAITING_RETRY if state.reason is Reason.GATEWAY_REFUSED:
+            return decline_for("payment_method_invalid").message
+        case PaymentStatus.SUCCEEDED if state.amount_refund_pending or state.amount_refunded:
+            why = _NOT_TAKEN if state.fulfillment is Fulfillment.REFUSED else _UNDONE
+            return f"{why} {_GOES_BACK if state.amount_refund_pending else _WENT_BACK}"
+        case PaymentStatus.PROCESSING if state.reason is Reason.GATEWAY_UNREACHABLE:
+            return _NO_ANSWER
+        case PaymentStatus.CANCELED if state.reason is Reason.ORDER_REFUSED:
+            return _ORDER_REFUSED
     return _MESSAGES[state.status]

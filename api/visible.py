@@ -8,14 +8,17 @@ from structlog.contextvars import bind_contextvars
 
 from api.bodies import ORDER_ID_PATTERN, PAYMENT_ID_PATTERN
 from api.connections import Here
-from api.identity import Caller, caller
+from api.identity import Caller, allowed, caller
 from api.refusals import Missing
 from paysaga.domain.payment import PaymentState
+from paysaga.tokens import Role
 
 # The patterns are not the framework's to check: whatever is not an id of ours is missing.
 PaymentId = Annotated[str, Path(examples=["pay_aaaaaaaaaaaaaaaaaaaaaaaaaa"])]
 OrderId = Annotated[str, Path(examples=["order-17"])]
 Who = Annotated[Caller, Depends(caller)]
+# An attempt takes money with the customer's card: nobody of the staff decides that for them.
+Payer = Annotated[Caller, Depends(allowed(Role.CUSTOMER, Role.SERVICE))]
 
 
 async def _payment(here: Here, who: Who, payment_id: PaymentId) -> PaymentState:

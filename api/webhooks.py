@@ -16,6 +16,7 @@ from api.documents import problems
 from api.refusals import NotAnEvent, TemporalUnavailable
 from api.run_errors import RunOver
 from paysaga.database.inbox import InboxEvent
+from paysaga.domain.payment import PaymentState
 from paysaga.settings import Settings
 
 router: Final = APIRouter(prefix="/webhooks", tags=["webhooks"])
@@ -30,9 +31,16 @@ NUDGES: Final = frozenset(
         "payment_intent.requires_action",
         "payment_intent.amount_capturable_updated",
         "charge.refunded",
+        "charge.refund.updated",
         "refund.updated",
         "refund.failed",
     }
+)
+
+_LEFT: Final = "left_to_operator"
+_COMPARE: Final = (
+    "a refund came to nothing after the payment's run was over: compare the refunds at the gateway"
+    " with the payment, then pay the customer back by other means"
 )
 
 _WORD: Final = r"^[A-Za-z0-9_-]{1,255}$"
@@ -46,6 +54,7 @@ class _About(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: Any = None
+    status: Any = None
     payment_intent: Any = None
     charge: Any = None
     metadata: Any = None
@@ -82,6 +91,14 @@ class GatewayEvent(BaseModel):
     def about(self) -> _About:
         """The object that it is about."""
         return self.data.object
+
+    @property
+    def tells_of_a_lost_refund(self) -> bool:
+        """Whether money that was on its way back to the customer does not arrive."""
+        is_update = self.type in {"refund.updated", "charge.refund.updated"}
+        return self.type == "refund.failed" or (
+            is_update and self.about.status in ("failed", "canceled")
+        )
 
 
 class Received(BaseModel):
@@ -122,7 +139,8 @@ async def receive_stripe_event(request: Request, here: Here) -> Received:
     except TemporalUnavailable:
         await here.inbox.mark_failed(event.id, "Temporal did not answer", datetime.now(UTC))
         raise  # Stripe sends it again
-    await here.inbox.mark_processed(event.id, result, datetime.now(UTC))
+    if result != _LEFT:
+        await here.inbox.mark_processed(event.id, result, datetime.now(UTC))
     log.info("a gateway event", event_id=event.id, type=event.type, result=result)
     return Received(result=result)
 
@@ -138,6 +156,14 @@ async def _nudge(here: Connections, event: GatewayEvent) -> str:
     if payment is None:
         return "unknown_payment"
     structlog.contextvars.bind_contextvars(payment_id=payment.id)
+    result = await _tell_run(here, payment)
+    if result != "nudged" and event.tells_of_a_lost_refund:
+        await _leave_to_operator(here, event, payment.id)
+        return _LEFT
+    return result
+
+
+async def _tell_run(here: Connections, payment: PaymentState) -> str:
     if not waits(payment):
         return "not_waiting"
     try:
@@ -145,6 +171,12 @@ async def _nudge(here: Connections, event: GatewayEvent) -> str:
     except RunOver:
         return "no_run"
     return "nudged"
+
+
+async def _leave_to_operator(here: Connections, event: GatewayEvent, payment_id: str) -> None:
+    """It stays unprocessed until a person has settled it: nothing here will, nor a repeat."""
+    await here.inbox.mark_failed(event.id, f"{payment_id}: {_COMPARE}", datetime.now(UTC))
+    log.error(_COMPARE, event_id=event.id, type=event.type, payment_id=payment_id)
 
 
 async def _owner(here: Connections, about: _About) -> str | None:

@@ -3,10 +3,11 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import structlog
+from pydantic import BaseModel
 from structlog.types import EventDict, Processor
 
 # Keys whose values are never written, whoever logs them.
@@ -74,13 +75,23 @@ def _cleaned(key: str, value: Any) -> Any:
         return _DROPPED
     match value:
         case str():
-            return _SECRET_TEXTS.sub(_DROPPED, value)
-        case dict():
-            return {inner: _cleaned(str(inner), item) for inner, item in value.items()}
-        case list() | tuple():
+            return _clean_text(value)
+        case Mapping():
+            return {
+                _clean_text(str(inner)): _cleaned(str(inner), item) for inner, item in value.items()
+            }
+        case BaseModel():
+            return _cleaned(key, dict(value))
+        case list() | tuple() | set() | frozenset():
             return [_cleaned(key, item) for item in value]
-        case _:
+        case None | bool() | int() | float():
             return value
+        case _:
+            return _clean_text(repr(value))  # as it would be written
+
+
+def _clean_text(text: str) -> str:
+    return _SECRET_TEXTS.sub(_DROPPED, text)
 
 
 def _record_fields(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -1,5 +1,7 @@
 """Settings: read once from the environment, checked, and passed down. Never imported as a value."""
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +21,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 SECRETS_DIRECTORY: Final = Path("/run/secrets")
 
 DEVELOPMENT_SECRET: Final = "development-only-secret-development-only"  # noqa: S105 - refused in production
+DEMO_WEBHOOK_SECRET: Final = "whsec_paysaga_demo_secret"  # noqa: S105 - refused in production
+
+_SECRET_KEY: Final = re.compile(r"(?:sk|rk)_(live|test)_\w+")
+_PUBLISHABLE_KEY: Final = re.compile(r"pk_(live|test)_\w+")
+_SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
+_ASYMMETRIC: Final = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+_SHORTEST_SECRET: Final = 32
 
 
 class Environment(StrEnum):
@@ -56,8 +67,11 @@ class Settings(BaseSettings):
 
     stripe_secret_key: SecretStr = SecretStr("sk_test_paysaga_demo")
     stripe_publishable_key: str = "pk_test_paysaga_demo"
-    stripe_webhook_secret: SecretStr = SecretStr("whsec_paysaga_demo_secret")
-    stripe_webhook_secret_previous: SecretStr | None = None
+    # What is signed with an empty secret anybody can sign.
+    stripe_webhook_secret: Annotated[SecretStr, Field(min_length=1)] = SecretStr(
+        DEMO_WEBHOOK_SECRET
+    )
+    stripe_webhook_secret_previous: Annotated[SecretStr, Field(min_length=1)] | None = None
     stripe_api_base: AnyHttpUrl | None = None
     stripe_requests_per_second: Annotated[float, Field(gt=0)] = 80.0
     statement_descriptor_suffix: Annotated[str, Field(max_length=22)] | None = None
@@ -72,7 +86,7 @@ class Settings(BaseSettings):
     order_service_url: AnyHttpUrl | None = None
     order_service_token: SecretStr | None = None
 
-    jwt_secret: SecretStr | None = SecretStr(DEVELOPMENT_SECRET)
+    jwt_secret: Annotated[SecretStr, Field(min_length=1)] | None = SecretStr(DEVELOPMENT_SECRET)
     jwt_jwks_url: AnyHttpUrl | None = None
     jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ("HS256",)
     jwt_issuer: str = "paysaga"
@@ -93,6 +107,18 @@ class Settings(BaseSettings):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Browsers write an origin in one way only, and any other would never match."""
+        for word in words:
+            if "@" in word or str(AnyHttpUrl(word)) != f"{word}/":
+                raise ValueError(
+                    f"{word} is not written as browsers write an origin:"
+                    " scheme, host and (unless it is the usual one) port, such as https://shop.example"
+                )
+        return words
+
     @property
     def hold(self) -> timedelta:
         """How long an unpaid order stays reserved for its customer."""
@@ -104,15 +130,22 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.payment_action_seconds)
 
     @model_validator(mode="after")
-    def _live_key_belongs_to_production(self) -> Self:
-        live = "_live_" in self.stripe_secret_key.get_secret_value()
-        if live != (self.environment is Environment.PRODUCTION):
-            kind = "live" if live else "test"
+    def _keys_are_of_this_environment(self) -> Self:
+        secret = _SECRET_KEY.fullmatch(self.stripe_secret_key.get_secret_value())
+        publishable = _PUBLISHABLE_KEY.fullmatch(self.stripe_publishable_key)
+        if secret is None:
             raise ValueError(
-                f"STRIPE_SECRET_KEY is a {kind} key, which ENVIRONMENT={self.environment} must"
+                "STRIPE_SECRET_KEY must begin with sk_live_, rk_live_, sk_test_ or rk_test_"
+            )
+        if publishable is None:
+            raise ValueError("STRIPE_PUBLISHABLE_KEY must begin with pk_live_ or pk_test_")
+        mode = secret[1]
+        if (mode == "live") != (self.environment is Environment.PRODUCTION):
+            raise ValueError(
+                f"STRIPE_SECRET_KEY is a {mode} key, which ENVIRONMENT={self.environment} must"
                 " not use: set the key of this environment, or correct ENVIRONMENT"
             )
-        if live != ("_live_" in self.stripe_publishable_key):
+        if mode != publishable[1]:
             raise ValueError(
                 "STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are not of the same mode:"
                 " take both from the same page of the Stripe dashboard"
@@ -123,20 +156,48 @@ class Settings(BaseSettings):
     def _tokens_can_be_checked(self) -> Self:
         if self.jwt_secret is None and self.jwt_jwks_url is None:
             raise ValueError("set JWT_SECRET or JWT_JWKS_URL: without one no token can be checked")
-        symmetric = {name for name in self.jwt_algorithms if name.startswith("HS")}
-        if self.jwt_jwks_url is not None and symmetric:
+        named = set(self.jwt_algorithms)
+        if not named or named - _SYMMETRIC - _ASYMMETRIC:
+            known = ", ".join(sorted(_SYMMETRIC | _ASYMMETRIC))
+            raise ValueError(f"JWT_ALGORITHMS must name at least one of {known}, and no other")
+        if self.jwt_jwks_url is not None and named & _SYMMETRIC:
             raise ValueError(
                 "JWT_ALGORITHMS must name only asymmetric algorithms (RS256, ES256, …)"
                 " when JWT_JWKS_URL is set"
             )
-        if self.jwt_jwks_url is None and set(self.jwt_algorithms) - symmetric:
+        if self.jwt_jwks_url is None and named & _ASYMMETRIC:
             raise ValueError("JWT_ALGORITHMS beyond HS256/384/512 need JWT_JWKS_URL")
-        if self.environment is not Environment.PRODUCTION:
-            return self
-        secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
-        if self.jwt_jwks_url is None and (secret == DEVELOPMENT_SECRET or len(secret) < 32):  # noqa: PLR2004
-            raise ValueError("JWT_SECRET needs at least 32 characters of its own in production")
         return self
+
+    @model_validator(mode="after")
+    def _production_is_no_playground(self) -> Self:
+        if self.environment is Environment.PRODUCTION and (wrong := list(self._playground())):
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _playground(self) -> Iterator[str]:
+        """One sentence for each setting that only suits development."""
+        secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
+        if self.jwt_jwks_url is None and (
+            secret == DEVELOPMENT_SECRET or len(secret) < _SHORTEST_SECRET
+        ):
+            yield "JWT_SECRET needs at least 32 characters of its own in production"
+        for variable, signed in (
+            ("STRIPE_WEBHOOK_SECRET", self.stripe_webhook_secret),
+            ("STRIPE_WEBHOOK_SECRET_PREVIOUS", self.stripe_webhook_secret_previous),
+        ):
+            if signed is not None and signed.get_secret_value() == DEMO_WEBHOOK_SECRET:
+                yield (
+                    f"{variable} is the demo's, which everybody knows: production needs the"
+                    " signing secret of its own endpoint"
+                )
+        if self.stripe_api_base is not None and self.stripe_api_base.scheme != "https":
+            yield (
+                "STRIPE_API_BASE must be an https address in production:"
+                " leave it out to call Stripe itself"
+            )
+        if self.public_base_url.scheme != "https":
+            yield "PUBLIC_BASE_URL must be an https address in production"
 
 
 def load_settings() -> Settings:

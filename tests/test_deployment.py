@@ -288,6 +288,14 @@ class TestComposeServices:
         assert "https://orders.example/" == str(settings.order_service_url)
         assert settings.stripe_webhook_secret_previous is not None
 
+    @pytest.mark.parametrize(("env", "replicas"), [({}, 1), ({"SIMULATOR_REPLICAS": "0"}, 0)])
+    def test_the_simulator_stays_away_when_told(self, env: dict[str, str], replicas: int) -> None:
+        """Whoever tries it gets it without a word; nobody runs it beside a real key."""
+        simulator = SERVICES["simulator"]
+
+        assert replicas == int(_interpolated(simulator["deploy"]["replicas"], env))
+        assert not any("simulator" in one.get("depends_on", {}) for one in SERVICES.values())
+
     def test_every_setting_of_payments_can_be_changed(self) -> None:
         """What a deployment may want to set reaches the API and the worker."""
         elsewhere = {"TEMPORAL_NAMESPACE", "TEMPORAL_TLS", "TEMPORAL_API_KEY"}

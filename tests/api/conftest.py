@@ -53,6 +53,7 @@ async def world(
         stripe_webhook_secret=SecretStr("whsec_new"),
         stripe_webhook_secret_previous=SecretStr("whsec_old"),
         public_base_url=AnyHttpUrl("https://pay.example"),
+        cors_origins=("https://shop.example",),
     )
     async with working(temporal.client, gateway, records, Orders(shop.service)):
         yield World(temporal.client, settings, gateway, records, shop)

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from api.run_errors import NoAnswerYet, NotTaken
+from api.runs import Runs
 from paysaga.database.reads import Reads
 from paysaga.domain.payment import PaymentState
-from tests.api.world import Api, World, an_order, ended, serving
+from paysaga.tokens import Role
+from tests.api.world import HOUR, Api, World, a_customer, an_order, ended, refreshes, serving
+from workflows.payment import CancelRequest
 
 
 class LateReads(Reads):
@@ -19,6 +23,21 @@ class LateReads(Reads):
     async def payment(self, payment_id: str) -> PaymentState | None:
         state = await super().payment(payment_id)
         return state and state.model_copy(update={"retry_until": datetime.now(UTC)})
+
+
+class TiredRuns(Runs):
+    """Runs that take no further look."""
+
+    async def refresh(self, payment_id: str) -> PaymentState:
+        raise NotTaken(payment_id)
+
+
+class SlowRuns(Runs):
+    """Runs whose answer comes just too late."""
+
+    async def cancel(self, payment_id: str, request: CancelRequest) -> PaymentState:
+        await super().cancel(payment_id, request)
+        raise NoAnswerYet
 
 
 class TestRetry:
@@ -50,8 +69,12 @@ class TestRetry:
 
         last = await api.shop.post(f"/payments/{payment['id']}/retry")
 
-        assert (402, 0) == (last.status_code, last.json()["attempts_left"])
-        assert "retry_until" not in last.json()
+        told = last.json()
+        assert (402, 0) == (last.status_code, told["attempts_left"])
+        assert "retry_until" not in told
+        assert ("failed", "expired_card") == (told["payment"]["status"], told["decline_code"])
+        assert told["detail"] == told["payment"]["message"]
+        assert "no attempt left" in told["detail"]
 
     async def test_a_repeat_gets_the_payment_as_it_stands(self, api: Api, world: World) -> None:
         """The same key and body are one attempt, however often they are sent."""
@@ -268,6 +291,17 @@ class TestCancel:
         assert (202, "processing") == (answer.status_code, answer.json()["status"])
         assert answer.headers["Location"]
 
+    async def test_an_answer_that_comes_too_late_is_read(self, api: Api, world: World) -> None:
+        """What the row says by then is the outcome: nobody is told to wait for what is known."""
+        payment = await api.shop.pay("pm_requires_action")
+        async with serving(world.settings) as slow:
+            here = slow.app.state.connections
+            slow.app.state.connections = replace(here, runs=SlowRuns(world.client, HOUR))
+
+            answer = await slow.shop.post(f"/payments/{payment['id']}/cancel")
+
+        assert (200, "canceled") == (answer.status_code, answer.json()["status"])
+
     async def test_a_key_is_needed(self, api: Api) -> None:
         """A cancel moves the state."""
         payment = await api.shop.pay("pm_requires_action")
@@ -305,6 +339,63 @@ class TestRefresh:
         await world.client.get_workflow_handle(payment["id"]).terminate()
 
         answer = await api.shop.post(f"/payments/{payment['id']}/refresh", key=None)
+
+        assert (200, payment) == (answer.status_code, answer.json())
+
+    async def test_a_parked_payment_is_not_the_customers_to_set_going(
+        self, api: Api, world: World
+    ) -> None:
+        """Who has to wait for the shop is told how it stands, and nothing is asked of the run."""
+        payment = await api.shop.pay("pm_mismatch")
+        customer = api.as_(Role.CUSTOMER, payment["customer_id"])
+
+        answer = await customer.post(f"/payments/{payment['id']}/refresh", key=None)
+
+        assert (200, "needs_operator") == (answer.status_code, answer.json()["status"])
+        assert 0 == await refreshes(world, payment["id"])
+
+    @pytest.mark.parametrize("role", [Role.SERVICE, Role.SUPPORT, Role.FINANCE, Role.ADMIN])
+    async def test_the_shop_sets_a_parked_payment_going(
+        self, api: Api, world: World, role: Role
+    ) -> None:
+        """Once it is put right at the gateway, a look shows so."""
+        payment = await api.shop.pay("pm_mismatch")
+
+        answer = await api.as_(role).post(f"/payments/{payment['id']}/refresh", key=None)
+
+        assert 200 == answer.status_code
+        assert 1 == await refreshes(world, payment["id"])
+
+    async def test_a_pending_refund_is_looked_at(self, ordered: Api, world: World) -> None:
+        """The payment is over, but its money is still on its way back."""
+        customer = a_customer()
+        order_id = world.shop.has(f"slow-{customer}", customer, refuses="confirm")
+        world.gateway.refund_is_pending.clear()
+        payment = await ordered.shop.pay(
+            order_id=order_id, customer_id=customer, description="slow refund"
+        )
+        await world.gateway.refund_is_pending.wait()
+
+        answer = await ordered.shop.post(f"/payments/{payment['id']}/refresh", key=None)
+
+        told = answer.json()
+        assert (200, "succeeded", 1250) == (
+            answer.status_code,
+            told["status"],
+            told["amount_refund_pending"],
+        )
+        assert 1 == await refreshes(world, payment["id"])
+
+    async def test_a_run_that_has_looked_often_enough_leaves_the_row_to_answer(
+        self, api: Api, world: World
+    ) -> None:
+        """A run takes so many looks and no more: beyond, the payment is told as it stands."""
+        payment = await api.shop.pay("pm_requires_action")
+        async with serving(world.settings) as tired:
+            here = tired.app.state.connections
+            tired.app.state.connections = replace(here, runs=TiredRuns(world.client, HOUR))
+
+            answer = await tired.shop.post(f"/payments/{payment['id']}/refresh", key=None)
 
         assert (200, payment) == (answer.status_code, answer.json())
 

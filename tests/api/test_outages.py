@@ -1,12 +1,21 @@
 import socket
 import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
+from structlog.testing import capture_logs
 from temporalio.testing import WorkflowEnvironment
 
+from paysaga.database.engine import create_engine, reading, sessions
+from paysaga.database.reads import Reads
+from paysaga.domain.payment import PaymentState
 from paysaga.settings import Settings
 from tests.api.world import Api, World, an_order, serving
+from tests.database.databases import Databases
 
 NOWHERE = {
     "database": {"database_url": "sqlite:////nowhere/paysaga.db"},
@@ -18,6 +27,65 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class DriverError(Exception):
+    """What a driver raises; SQLAlchemy's own error holds it as `orig`."""
+
+    def __init__(self, sqlstate: str | None = None) -> None:
+        super().__init__("the driver's words")
+        self.sqlstate = sqlstate
+
+
+class FailingReads(Reads):
+    """Its database answers every question with this error."""
+
+    def __init__(self, reads: Reads, error: DBAPIError) -> None:
+        super().__init__(reads._sessions)
+        self._error = error
+
+    async def payment(self, payment_id: str) -> PaymentState | None:
+        raise self._error
+
+
+class AskingReads(Reads):
+    """Asks its database this, whatever it was to ask."""
+
+    def __init__(self, reads: Reads, question: str) -> None:
+        super().__init__(reads._sessions)
+        self._question = question
+
+    async def payment(self, payment_id: str) -> PaymentState | None:
+        async with reading(self._sessions) as session:
+            await session.execute(text(self._question))
+        return None
+
+
+def lost_connection() -> DBAPIError:
+    """What SQLAlchemy makes of a connection that ends in the middle of a question."""
+    return DBAPIError("SELECT 1", {}, DriverError(), connection_invalidated=True)
+
+
+def refused_value() -> InterfaceError:
+    """What SQLAlchemy makes of a value that asyncpg cannot send."""
+    driver = DriverError()
+    driver.__cause__ = ValueError("invalid input for query argument $1")
+    return InterfaceError("SELECT 1", {}, driver)
+
+
+async def told_of(world: World, reads: Reads) -> tuple[int, str, str | None]:
+    async with serving(world.settings) as api:
+        api.app.state.connections = replace(api.app.state.connections, reads=reads)
+        with capture_logs():
+            answer = await api.shop.get("/payments/pay_" + "a" * 26)
+    return answer.status_code, answer.json()["code"], answer.headers.get("Retry-After")
+
+
+@pytest.fixture
+async def postgres(databases: Databases) -> AsyncIterator[Reads]:
+    engine = create_engine(await databases.empty("postgresql"))
+    yield Reads(sessions(engine))
+    await engine.dispose()
 
 
 def without(world: World, name: str) -> Settings:
@@ -164,3 +232,58 @@ class TestDatabaseDown:
         assert (503, "database_unavailable") == (answer.status_code, answer.json()["code"])
         assert answer.headers["Retry-After"]
         assert "nowhere" not in answer.text
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            pytest.param(lost_connection(), id="connection lost"),
+            pytest.param(InterfaceError("SELECT 1", {}, DriverError()), id="connection closed"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("08003")), id="no connection"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("40001")), id="serialization"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("53300")), id="too many"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("55P03")), id="lock"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("57014")), id="statement timeout"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("57P01")), id="admin shutdown"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("57P03")), id="starting up"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("25006")), id="stand-by"),
+        ],
+    )
+    async def test_what_passes_is_503(self, api: Api, world: World, error: DBAPIError) -> None:
+        """However the driver tells it: what works again in a moment is worth a repeat."""
+        reads = FailingReads(api.app.state.connections.reads, error)
+
+        assert (503, "database_unavailable", "2") == await told_of(world, reads)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            pytest.param(ProgrammingError("SELECT 1", {}, DriverError("42703")), id="programming"),
+            pytest.param(DataError("SELECT 1", {}, DriverError("22001")), id="data"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError("22012")), id="data, unnamed"),
+            pytest.param(IntegrityError("SELECT 1", {}, DriverError("23505")), id="integrity"),
+            pytest.param(DBAPIError("SELECT 1", {}, DriverError()), id="unknown"),
+            pytest.param(refused_value(), id="a value of the wrong kind"),
+        ],
+    )
+    async def test_a_mistake_of_ours_stays_500(
+        self, api: Api, world: World, error: DBAPIError
+    ) -> None:
+        """Nobody is told to repeat what will never work, and the log holds the whole error."""
+        reads = FailingReads(api.app.state.connections.reads, error)
+
+        assert (500, "internal_error", None) == await told_of(world, reads)
+
+    @pytest.mark.parametrize(
+        ("question", "status"),
+        [
+            ("SELECT pg_terminate_backend(pg_backend_pid())", 503),
+            ("DO $$ BEGIN RAISE SQLSTATE '57P03'; END $$", 503),
+            ("SELECT 1 / 0", 500),
+            ("SELECT nothing", 500),
+        ],
+    )
+    async def test_postgresqls_own_words_are_understood(
+        self, world: World, postgres: Reads, question: str, status: int
+    ) -> None:
+        """A connection that an administrator ends is 503, a question that makes no sense is 500."""
+        assert status == (await told_of(world, AskingReads(postgres, question)))[0]

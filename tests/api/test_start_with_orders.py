@@ -163,6 +163,56 @@ class TestOrderService:
         assert (422, "amount_too_small") == (answer.status_code, answer.json()["code"])
 
 
+class TestReturnAddress:
+    @pytest.mark.parametrize(
+        "return_url",
+        [
+            "https://shop.example.evil.example/",
+            "https://evil.example/https://shop.example/",
+            "https://evil.example\\@shop.example/",
+            "https://shop.example:8443/",
+            "http://shop.example/",
+        ],
+    )
+    async def test_a_customer_names_no_foreign_page(
+        self, ordered: Api, world: World, return_url: str
+    ) -> None:
+        """Whoever opens a payment's return address lands at the shop, and nowhere else."""
+        customer = a_customer()
+        order_id = world.shop.has(f"elsewhere-{customer}", customer)
+        body = an_order(order_id=order_id, customer_id=customer, return_url=return_url)
+
+        answer = await ordered.as_(Role.CUSTOMER, customer).post("/payments", body)
+
+        assert (422, "return_url") == (answer.status_code, answer.json()["errors"][0]["field"])
+        assert "open" == world.shop.orders[order_id]["status"]
+
+    @pytest.mark.parametrize(
+        "return_url", ["https://shop.example", "HTTPS://SHOP.example:443/thanks?a=b#c"]
+    )
+    async def test_a_customer_names_any_page_of_the_shop(
+        self, ordered: Api, world: World, return_url: str
+    ) -> None:
+        """It is the origin that counts, as a browser reads it."""
+        customer = a_customer()
+        order_id = world.shop.has(f"back-{customer}", customer)
+        body = an_order(order_id=order_id, customer_id=customer, return_url=return_url)
+
+        answer = await ordered.as_(Role.CUSTOMER, customer).post("/payments", body)
+
+        assert 201 == answer.status_code
+
+    async def test_the_shop_names_any_page(self, ordered: Api, world: World) -> None:
+        """Its backend knows what it does: an app's address or another shop of the house."""
+        customer = a_customer()
+        order_id = world.shop.has(f"anywhere-{customer}", customer)
+        body = an_order(order_id=order_id, customer_id=customer, return_url="https://app.example/")
+
+        answer = await ordered.shop.post("/payments", body)
+
+        assert 201 == answer.status_code
+
+
 class TestWhoMayStart:
     async def test_without_an_order_service_only_the_shop_may(self, api: Api) -> None:
         """A price must not be the customer's word."""

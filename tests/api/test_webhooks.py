@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlmodel import col, select
+from structlog.testing import capture_logs
 
 from api import signatures
 from api.refusals import BadSignature
@@ -236,6 +237,107 @@ class TestInbox:
 
         assert (200, "unknown_payment") == (answer.status_code, answer.json()["result"])
         assert await stored(world, event["id"])
+
+
+def a_lost_refund(
+    payment: dict[str, Any], kind: str = "refund.failed", status: str = "failed"
+) -> dict[str, Any]:
+    """What Stripe sends when a refund comes to nothing, days after it was accepted."""
+    about = {
+        "id": f"re_{next(_events)}",
+        "object": "refund",
+        "status": status,
+        "payment_intent": payment["gateway_payment_intent_id"],
+        "metadata": {},
+    }
+    return an_event(type=kind, data={"object": about})
+
+
+class TestLostRefund:
+    @pytest.mark.parametrize(
+        ("kind", "status"),
+        [
+            ("refund.failed", "failed"),
+            ("refund.failed", "pending"),
+            ("refund.updated", "failed"),
+            ("charge.refund.updated", "failed"),
+            ("refund.updated", "canceled"),
+        ],
+    )
+    async def test_after_the_run_it_is_left_to_a_person(
+        self, api: Api, world: World, kind: str, status: str
+    ) -> None:
+        """Money that does not arrive is never forgotten: it stays owed, and an error says so."""
+        payment = await api.shop.pay("pm_succeeded")
+        event = a_lost_refund(payment, kind, status)
+
+        with capture_logs() as lines:
+            answer = await send(api, event)
+
+        row = await stored(world, event["id"])
+        assert (200, "left_to_operator") == (answer.status_code, answer.json()["result"])
+        assert row is not None
+        assert (False, None) == (row.processed, row.result)
+        assert row.error is not None
+        assert row.error.startswith(f"{payment['id']}: a refund came to nothing")
+        [error] = [line for line in lines if line["log_level"] == "error"]
+        assert payment["id"] == error["payment_id"]
+        assert "compare the refunds at the gateway" in error["event"]
+
+    async def test_a_copy_is_taken_as_well(self, api: Api, world: World) -> None:
+        """Stripe may send it again: it is still owed, and answered 200."""
+        payment = await api.shop.pay("pm_succeeded")
+        event = a_lost_refund(payment)
+        await send(api, event)
+
+        copies = await asyncio.gather(*(send(api, event) for _ in range(5)))
+
+        row = await stored(world, event["id"])
+        assert [(200, "left_to_operator")] * 5 == [
+            (answer.status_code, answer.json()["result"]) for answer in copies
+        ]
+        assert row is not None
+        assert not row.processed
+
+    async def test_a_run_that_is_gone_does_not_hear_it(self, api: Api, world: World) -> None:
+        """A payment that waits, without its run, is no better off."""
+        payment = await api.shop.pay("pm_mismatch")
+        await world.client.get_workflow_handle(payment["id"]).terminate()
+
+        answer = await send(api, a_lost_refund(payment))
+
+        assert (200, "left_to_operator") == (answer.status_code, answer.json()["result"])
+
+    async def test_a_run_that_is_there_is_told(self, api: Api, world: World) -> None:
+        """While the run waits it is the run's to find out what became of the refund."""
+        payment = await api.shop.pay("pm_mismatch")
+        event = a_lost_refund(payment)
+
+        answer = await send(api, event)
+
+        row = await stored(world, event["id"])
+        assert (200, "nudged") == (answer.status_code, answer.json()["result"])
+        assert row is not None
+        assert row.processed
+
+    @pytest.mark.parametrize("kind", ["refund.updated", "charge.refund.updated"])
+    async def test_a_refund_that_goes_well_is_no_news(self, api: Api, kind: str) -> None:
+        """What arrives is what everybody expects."""
+        payment = await api.shop.pay("pm_succeeded")
+
+        answer = await send(api, a_lost_refund(payment, kind, "succeeded"))
+
+        assert (200, "not_waiting") == (answer.status_code, answer.json()["result"])
+
+    async def test_another_environments_is_not_ours(self, api: Api) -> None:
+        """It is the other environment's to tell its people."""
+        payment = await api.shop.pay("pm_succeeded")
+        event = a_lost_refund(payment)
+        event["data"]["object"]["metadata"]["environment"] = "staging"
+
+        answer = await send(api, event)
+
+        assert (200, "other_environment") == (answer.status_code, answer.json()["result"])
 
 
 class TestRefused:

@@ -45,13 +45,15 @@ class Gateway:
 
     `pm_succeeded`, `pm_requires_action`, `pm_processing`, `pm_canceled`, `pm_slow` (succeeds once
     `released`), `pm_refused` (no such method), `pm_mismatch` (another amount), and every decline
-    code after `pm_`. An intent with the description `refused` is not made.
+    code after `pm_`. An intent with the description `refused` is not made; the refund of one with
+    the description `slow refund` stays pending.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.orders: dict[str, IntentOrder] = {}
         self.released = asyncio.Event()
+        self.refund_is_pending = asyncio.Event()
         self._intents: dict[str, Intent] = {}
 
     @activity.defn
@@ -95,10 +97,13 @@ class Gateway:
     @activity.defn
     async def refund_intent(self, order: RefundOrder) -> Refund:
         self.calls.append(("refund", order.intent_id))
-        return Refund(id=f"re_{order.payment_id}", status="succeeded")
+        return await self.retrieve_refund(f"re_{order.payment_id}")
 
     @activity.defn
     async def retrieve_refund(self, refund_id: str) -> Refund:
+        if self.orders[refund_id.removeprefix("re_")].description == "slow refund":
+            self.refund_is_pending.set()
+            return Refund(id=refund_id, status="pending")
         return Refund(id=refund_id, status="succeeded")
 
     def becomes(self, payment_id: str, word: str) -> Intent:
@@ -335,6 +340,16 @@ async def serving(
             httpx.AsyncClient(transport=transport, base_url="http://api.example/api/v1")
         )
         yield Api(app, client, settings)
+
+
+async def refreshes(world: World, payment_id: str) -> int:
+    """How often the payment's run was asked to look at the gateway."""
+    history = await world.client.get_workflow_handle(payment_id).fetch_history()
+    accepted = [
+        event.workflow_execution_update_accepted_event_attributes.accepted_request
+        for event in history.events
+    ]
+    return [request.input.name for request in accepted].count("refresh")
 
 
 async def ended(world: World, payment_id: str) -> PaymentState:

@@ -289,6 +289,7 @@ class TestToken:
         monkeypatch.setenv("STRIPE_PUBLISHABLE_KEY", "pk_live_" + "x" * 24)
         monkeypatch.setenv("JWT_SECRET", "s" * 40)
         monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_" + "x" * 24)
+        monkeypatch.setenv("PUBLIC_BASE_URL", "https://pay.example")
 
         ran = run("token", "--role", "support", "--subject", "ops")
 
