@@ -26,8 +26,8 @@ FUNCTION_LINES: Final = 60
 # Longer today, and not to grow much further; whoever divides one takes it off this list.
 LONG_MODULES: Final = {
     "activities/stripe_calls.py": 420,
-    "paysaga/domain/payment.py": 640,
-    "workflows/payment.py": 600,
+    "paysaga/domain/payment.py": 650,
+    "workflows/payment.py": 570,
 }
 
 BUCKETS: Final = frozenset(

@@ -62,6 +62,7 @@ def environment(settings: DemoSettings) -> dict[str, str]:
         "API_HOST": "127.0.0.1",
         "API_PORT": str(settings.api_port),
         "PUBLIC_BASE_URL": settings.api_url,
+        "CORS_ORIGINS": settings.shop_url,
         "ORDER_SERVICE_URL": settings.shop_url,
         "ORDER_SERVICE_TOKEN": ORDER_SERVICE_TOKEN,
         "SIMULATOR_HOST": "127.0.0.1",

@@ -85,6 +85,13 @@ class TestAgreement:
 
         assert next(iter(change)) in told
 
+    @pytest.mark.parametrize("status", PaymentStatus)
+    def test_payment_without_an_intent_is_told(self, status: PaymentStatus) -> None:
+        """No end is proved without the gateway's word."""
+        row = PAID.model_copy(update={"status": status, "intent_id": None})
+
+        assert ("the gateway was never asked",) == verdict.at_gateway(row, None)
+
     def test_money_taken_for_an_unpaid_order_is_told(self) -> None:
         """
         A payment that ended without money has a canceled intent that received nothing.
