@@ -21,7 +21,7 @@ from temporalio.common import (
 
 from api.refusals import TemporalUnavailable
 from api.run_errors import NoAnswerYet, RunOver, translated
-from paysaga.domain import payment as rules
+from paysaga.domain import transitions as rules
 from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
 from workflows import addresses
 from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest

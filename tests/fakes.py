@@ -26,6 +26,7 @@ from paysaga.domain.payment import (
     Recorded,
     RequestMark,
 )
+from paysaga.domain.transitions import attempt_after
 
 PRICE = Money(minor=1250, currency="EUR")
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -57,6 +58,17 @@ def a_payment(
         request=RequestMark(key="key-1", fingerprint="fingerprint-1"),
         correlation_id="correlation-1",
     )
+
+
+def begun_by(changes: tuple[Change, ...]) -> tuple[Change, Attempt]:
+    """The one change that begins an attempt, and the attempt."""
+    (change,) = changes
+    return change, attempt_after(changes)
+
+
+def told(changes: tuple[Change, ...], before: Attempt) -> tuple[tuple[Change, ...], Attempt]:
+    """The changes, and the attempt as they leave it."""
+    return changes, attempt_after(changes, before)
 
 
 class FakeGateway:

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.errors import Trouble
     from activities.orders import OrderRef
     from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder
-    from paysaga.domain import payment as rules
+    from paysaga.domain import transitions as rules
     from paysaga.domain.declines import decline_for
     from paysaga.domain.message import Message
     from paysaga.domain.money import Money
@@ -271,7 +271,7 @@ class PaymentWorkflow:
             await self._record.move(
                 lambda state, attempt: rules.refused(
                     state, attempt, Reason.GATEWAY_REFUSED, workflow.now()
-                )[0]
+                )
             )
         else:
             if answer is not None:
@@ -293,7 +293,7 @@ class PaymentWorkflow:
             return
         before, window = self._state.status, self._payment.policy.action_window
         await self._record.move(
-            lambda state, attempt: rules.observed(state, intent, attempt, workflow.now(), window)[0]
+            lambda state, attempt: rules.observed(state, intent, attempt, workflow.now(), window)
         )
         same = self._state.status is before
         self._pause = min(self._pause * 2, policies.LOOK_MAX) if same else policies.LOOK_MIN
@@ -304,7 +304,7 @@ class PaymentWorkflow:
         await self._record.move(
             lambda state, attempt: rules.timed_out(
                 state, attempt, decline_for("authentication_timeout"), workflow.now()
-            )[0]
+            )
         )
 
     async def _try_again(self) -> None:
@@ -332,7 +332,7 @@ class PaymentWorkflow:
                 workflow.now(),
                 actor=request.actor,
                 request=request.request,
-            )[:1]
+            )
         )
         self._retry_request = None
         await self._confirm(request.method)

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import NOT_WRITABLE, Records
-    from paysaga.domain import payment as rules
+    from paysaga.domain import transitions as rules
     from paysaga.domain.payment import (
         Attempt,
         Change,
@@ -42,13 +42,13 @@ class Record:
 
     def __init__(self, payment: Payment) -> None:
         opened = rules.opened(payment, workflow.now())
-        first, attempt = rules.attempted(
+        (first,) = rules.attempted(
             opened.state, payment.method, workflow.now(), actor=payment.actor
         )
         self._first = (opened, first)
         self._shown: Sequence[SearchAttributeUpdate[Any]] = ()
         self.state = opened.state
-        self.attempt = attempt
+        self.attempt = rules.attempt_after(self._first)
         self.is_written = False
 
     async def open(self) -> None:
@@ -73,8 +73,7 @@ class Record:
         recorded = await _recorded(changes)
         if recorded is None:
             self.state = changes[-1].state
-            attempts = [change.attempt for change in changes if change.attempt is not None]
-            self.attempt = attempts[-1] if attempts else self.attempt
+            self.attempt = rules.attempt_after(changes, self.attempt)
         else:
             self.state, self.attempt = recorded.state, recorded.attempt or self.attempt
         self.is_written = True

@@ -11,18 +11,8 @@ from paysaga.database.engine import Sessions, sessions
 from paysaga.database.reads import Reads
 from paysaga.database.tables import ATTEMPTS, CUSTOMERS, EVENTS, PAYMENTS, STATUS_HISTORY, TRANSFERS
 from paysaga.domain.ids import EVENT, derived
-from paysaga.domain.payment import (
-    AttemptStatus,
-    IntentStatus,
-    Reason,
-    Recorded,
-    attempted,
-    noted,
-    observed,
-    opened,
-    order_confirmed,
-    parked,
-)
+from paysaga.domain.payment import AttemptStatus, IntentStatus, Reason, Recorded
+from paysaga.domain.transitions import attempted, noted, observed, opened, order_confirmed, parked
 from tests.database.payments import (
     NOON,
     WINDOW,
@@ -33,6 +23,7 @@ from tests.database.payments import (
     started,
     succeeded,
 )
+from tests.fakes import told
 
 
 @pytest.fixture
@@ -140,12 +131,15 @@ class TestRecord:
         """
         paid = payment()
         begun, attempt = started(paid)
-        lost, over = observed(
-            begun[-1].state,
-            intent(paid, IntentStatus.REQUIRES_PAYMENT_METHOD),
+        lost, over = told(
+            observed(
+                begun[-1].state,
+                intent(paid, IntentStatus.REQUIRES_PAYMENT_METHOD),
+                attempt,
+                NOON + WINDOW,
+                WINDOW,
+            ),
             attempt,
-            NOON + WINDOW,
-            WINDOW,
         )
 
         await records.record(batch(*begun))
@@ -482,7 +476,7 @@ class TestRequests:
         """
         paid = payment()
         first = opened(paid, NOON)
-        again, _ = attempted(first.state, paid.method, NOON, actor=paid.actor, request=paid.request)
+        (again,) = attempted(first.state, paid.method, NOON, actor=paid.actor, request=paid.request)
 
         with pytest.raises(ApplicationError, match="request") as bug:
             await records.record(batch(first, again))

@@ -18,11 +18,9 @@ from paysaga.domain.payment import (
     PaymentStatus,
     Reason,
     RequestMark,
-    attempted,
-    ended,
-    observed,
-    opened,
 )
+from paysaga.domain.transitions import attempted, ended, observed, opened
+from tests.fakes import begun_by
 
 NOON: Final = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 PRICE: Final = Money(minor=1250, currency="EUR")
@@ -60,14 +58,14 @@ def payment(
 def started(paid: Payment, at: datetime = NOON) -> tuple[tuple[Change, Change], Attempt]:
     """Its first two steps: opened, and the first attempt begun."""
     first = opened(paid, at)
-    second, attempt = attempted(first.state, paid.method, at, actor=paid.actor)
+    second, attempt = begun_by(attempted(first.state, paid.method, at, actor=paid.actor))
     return (first, second), attempt
 
 
 def succeeded(paid: Payment, at: datetime = NOON) -> tuple[Change, ...]:
     """All its steps, up to the money."""
     begun, attempt = started(paid, at)
-    won, _ = observed(begun[-1].state, intent(paid), attempt, at, WINDOW)
+    won = observed(begun[-1].state, intent(paid), attempt, at, WINDOW)
     return (*begun, *won)
 
 

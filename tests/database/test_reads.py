@@ -8,15 +8,8 @@ from activities.records import Records
 from paysaga.database.engine import sessions
 from paysaga.database.paging import WrongCursor, cursor
 from paysaga.database.reads import Reads
-from paysaga.domain.payment import (
-    IntentStatus,
-    PaymentState,
-    PaymentStatus,
-    Reason,
-    attempted,
-    observed,
-    opened,
-)
+from paysaga.domain.payment import IntentStatus, PaymentState, PaymentStatus, Reason
+from paysaga.domain.transitions import attempted, observed, opened
 from tests.database.payments import (
     NOON,
     WINDOW,
@@ -27,6 +20,7 @@ from tests.database.payments import (
     started,
     succeeded,
 )
+from tests.fakes import begun_by
 
 SECOND = timedelta(seconds=1)
 
@@ -219,15 +213,15 @@ class TestFacts:
         """
         paid = payment()
         begun, first = started(paid)
-        lost, _ = observed(
+        lost = observed(
             begun[-1].state,
             intent(paid, IntentStatus.REQUIRES_PAYMENT_METHOD),
             first,
             NOON,
             WINDOW,
         )
-        again, second = attempted(lost[-1].state, paid.method, NOON, actor=paid.actor)
-        won, _ = observed(again.state, intent(paid, number=2), second, NOON, WINDOW)
+        again, second = begun_by(attempted(lost[-1].state, paid.method, NOON, actor=paid.actor))
+        won = observed(again.state, intent(paid, number=2), second, NOON, WINDOW)
         await records.record(batch(*begun, *lost, again, *won))
 
         found = [

@@ -19,12 +19,14 @@ from paysaga.domain.payment import (
     MOVES,
     Attempt,
     Change,
-    IllegalMove,
     IntentStatus,
     Payment,
     PaymentState,
     PaymentStatus,
     Reason,
+)
+from paysaga.domain.transitions import (
+    IllegalMove,
     attempted,
     ended,
     given_back,
@@ -39,7 +41,7 @@ from paysaga.domain.payment import (
 )
 from tests.database.payments import NOON, WINDOW, batch, intent, payment
 
-Way = tuple[tuple[Change, ...], Attempt | None]
+Way = tuple[Change, ...]
 _CLOSING = (PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELED)
 
 
@@ -63,21 +65,18 @@ class Walk:
         ways = [way for make in self._ways() if (way := _allowed(make)) is not None]
         if not ways:
             return
-        changes, attempt = ways[choice % len(ways)]
+        changes = ways[choice % len(ways)]
         self.steps.extend(changes)
-        if attempt is not None:
-            self._attempt = attempt
         for change in changes:
             if change.attempt is not None:
+                self._attempt = change.attempt
                 self.attempts[change.attempt.number] = change.attempt
 
     def _ways(self) -> list[Callable[[], Way]]:
         ways: list[Callable[[], Way]] = [
-            lambda: _with_attempt(
-                attempted(self.state, "pm_card_visa", self.at, actor=self.paid.actor)
-            ),
-            lambda: (noted(self.state, Reason.GATEWAY_UNREACHABLE, self.at), None),
-            lambda: (parked(self.state, Reason.GATEWAY_MISMATCH, self.at), None),
+            lambda: attempted(self.state, "pm_card_visa", self.at, actor=self.paid.actor),
+            lambda: noted(self.state, Reason.GATEWAY_UNREACHABLE, self.at),
+            lambda: parked(self.state, Reason.GATEWAY_MISMATCH, self.at),
         ]
         if self.state.amount_captured:
             return [*ways, *self._ways_of_money()]
@@ -98,19 +97,18 @@ class Walk:
         return observed(self.state, shown, attempt, self.at, WINDOW)
 
     def _ended(self, attempt: Attempt, status: PaymentStatus) -> Way:
-        over = ended(
+        return ended(
             self.state, attempt, status, Reason.HOLD_OVER, self.at, intent=None, actor="workflow"
         )
-        return over, None
 
     def _ways_of_money(self) -> list[Callable[[], Way]]:
         if self.state.amount_refund_pending:
-            return [lambda: (given_back(self.state, self.at), None)]
+            return [lambda: given_back(self.state, self.at)]
         if self.state.amount_refunded == self.state.amount_captured:
             return []
         return [
-            lambda: (order_confirmed(self.state, self.at), None),
-            lambda: (owed_back(self.state, Reason.ORDER_REFUSED, self.at), None),
+            lambda: order_confirmed(self.state, self.at),
+            lambda: owed_back(self.state, Reason.ORDER_REFUSED, self.at),
         ]
 
 
@@ -119,11 +117,7 @@ def _allowed(make: Callable[[], Way]) -> Way | None:
         way = make()
     except IllegalMove:
         return None
-    return way if way[0] else None
-
-
-def _with_attempt(way: tuple[Change, Attempt]) -> Way:
-    return (way[0],), way[1]
+    return way or None
 
 
 @settings(

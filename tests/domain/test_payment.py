@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from paysaga.domain import payment as rules
+from paysaga.domain import transitions as rules
 from paysaga.domain.declines import DECLINES, decline_for
 from paysaga.domain.ledger import Account
 from paysaga.domain.money import Money
@@ -22,7 +22,6 @@ from paysaga.domain.payment import (
     AttemptStatus,
     Change,
     Fulfillment,
-    IllegalMove,
     Intent,
     IntentStatus,
     MethodFacts,
@@ -31,7 +30,8 @@ from paysaga.domain.payment import (
     Reason,
     RequestMark,
 )
-from tests.fakes import NOON, PRICE, a_payment
+from paysaga.domain.transitions import IllegalMove
+from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 
 S = PaymentStatus
 I = IntentStatus  # noqa: E741 - beside S it reads as what it is
@@ -96,8 +96,10 @@ def an_intent(status: IntentStatus, **facts: object) -> Intent:
 def begun(attempts: int = 3, *, has_order_service: bool = False) -> tuple[PaymentState, Attempt]:
     """A payment whose first attempt is at the gateway."""
     payment = a_payment(attempts=attempts, has_order_service=has_order_service)
-    change, attempt = rules.attempted(
-        rules.opened(payment, NOON).state, payment.method, NOON, actor=payment.actor
+    change, attempt = begun_by(
+        rules.attempted(
+            rules.opened(payment, NOON).state, payment.method, NOON, actor=payment.actor
+        )
     )
     return change.state, attempt
 
@@ -106,7 +108,7 @@ def after(*seen: Intent, has_order_service: bool = False) -> tuple[PaymentState,
     """The same payment after the gateway said these things."""
     state, attempt = begun(has_order_service=has_order_service)
     for intent in seen:
-        changes, attempt = rules.observed(state, intent, attempt, NOON, WINDOW)
+        changes, attempt = told(rules.observed(state, intent, attempt, NOON, WINDOW), attempt)
         state = changes[-1].state
     return state, attempt
 
@@ -252,7 +254,7 @@ class TestAttempted:
         """The first attempt is the start itself, not a retry."""
         opened = rules.opened(a_payment(), NOON).state
 
-        change, attempt = rules.attempted(opened, "pm_1", NOON, actor="service:shop")
+        change, attempt = begun_by(rules.attempted(opened, "pm_1", NOON, actor="service:shop"))
 
         assert (S.PROCESSING, Reason.STARTED, 1) == (
             change.state.status,
@@ -270,7 +272,9 @@ class TestAttempted:
         """While the next attempt is under way the customer is not shown the last one's failure."""
         state, _ = declined()
 
-        change, attempt = rules.attempted(state, "pm_2", NOON, actor="customer:1", request=MARK)
+        change, attempt = begun_by(
+            rules.attempted(state, "pm_2", NOON, actor="customer:1", request=MARK)
+        )
 
         assert (Reason.RETRIED, None) == (change.state.reason, change.state.decline)
         assert (2, "customer:1", MARK) == (attempt.number, change.actor, change.request)
@@ -316,7 +320,7 @@ class TestObserved:
         method = MethodFacts(kind="card", brand="visa", last4="4242", funding="credit")
         intent = an_intent(I.SUCCEEDED, customer_id="cus_1", method=method)
 
-        (change,), won = rules.observed(state, intent, attempt, NOON, WINDOW)
+        (change,), won = told(rules.observed(state, intent, attempt, NOON, WINDOW), attempt)
 
         assert (S.SUCCEEDED, Reason.PAID, 1250) == (
             change.state.status,
@@ -337,8 +341,8 @@ class TestObserved:
         state, attempt = begun()
         intent = an_intent(I.REQUIRES_ACTION, action_url="https://gateway.example/3ds")
 
-        (change,), waiting = rules.observed(state, intent, attempt, NOON, WINDOW)
-        (bounded,), _ = rules.observed(state, intent, attempt, NOON, timedelta(days=2))
+        (change,), waiting = told(rules.observed(state, intent, attempt, NOON, WINDOW), attempt)
+        (bounded,) = rules.observed(state, intent, attempt, NOON, timedelta(days=2))
 
         assert (S.REQUIRES_ACTION, "https://gateway.example/3ds", NOON + WINDOW) == (
             change.state.status,
@@ -352,7 +356,7 @@ class TestObserved:
         """`requires_action` leads to `processing` first, as the state machine has it."""
         state, attempt = with_action()
 
-        changes, _ = rules.observed(state, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
+        changes = rules.observed(state, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
 
         assert [S.PROCESSING, S.SUCCEEDED] == statuses(*changes)
         assert [Reason.ACTION_ENDED, Reason.PAID] == [change.state.reason for change in changes]
@@ -364,7 +368,7 @@ class TestObserved:
         decline = decline_for("insufficient_funds")
         intent = an_intent(I.REQUIRES_PAYMENT_METHOD, decline=decline)
 
-        (change,), lost = rules.observed(state, intent, attempt, NOON, WINDOW)
+        (change,), lost = told(rules.observed(state, intent, attempt, NOON, WINDOW), attempt)
 
         assert (S.AWAITING_RETRY, Reason.DECLINED, decline) == (
             change.state.status,
@@ -381,8 +385,9 @@ class TestObserved:
         """An intent that waits for a confirmation again has not been paid, whatever the reason."""
         state, attempt = begun()
 
-        (change,), lost = rules.observed(
-            state, an_intent(I.REQUIRES_CONFIRMATION), attempt, NOON, WINDOW
+        (change,), lost = told(
+            rules.observed(state, an_intent(I.REQUIRES_CONFIRMATION), attempt, NOON, WINDOW),
+            attempt,
         )
 
         assert (S.AWAITING_RETRY, None, None) == (
@@ -395,7 +400,9 @@ class TestObserved:
         """The gateway decides later; from a 3DS the payment leaves its action behind."""
         state, attempt = with_action()
 
-        (change,), same = rules.observed(state, an_intent(I.PROCESSING), attempt, NOON, WINDOW)
+        (change,), same = told(
+            rules.observed(state, an_intent(I.PROCESSING), attempt, NOON, WINDOW), attempt
+        )
 
         assert (S.PROCESSING, Reason.GATEWAY_PROCESSING, None) == (
             change.state.status,
@@ -407,10 +414,10 @@ class TestObserved:
     def test_late_success_counts(self) -> None:
         """3DS finished after its deadline: the attempt that was given up has paid after all."""
         state, attempt = with_action()
-        changes, over = rules.timed_out(state, attempt, TIMEOUT, NOON)
+        changes, over = told(rules.timed_out(state, attempt, TIMEOUT, NOON), attempt)
 
-        (change,), won = rules.observed(
-            changes[-1].state, an_intent(I.SUCCEEDED), over, NOON, WINDOW
+        (change,), won = told(
+            rules.observed(changes[-1].state, an_intent(I.SUCCEEDED), over, NOON, WINDOW), over
         )
 
         assert (S.SUCCEEDED, AttemptStatus.SUCCEEDED) == (change.state.status, won.status)
@@ -426,7 +433,7 @@ class TestObserved:
         state, attempt = begun()
         intent = an_intent(status, money=money, received=money.minor)
 
-        (change,), same = rules.observed(state, intent, attempt, NOON, WINDOW)
+        (change,), same = told(rules.observed(state, intent, attempt, NOON, WINDOW), attempt)
 
         assert (S.NEEDS_OPERATOR, Reason.GATEWAY_MISMATCH, 0, ()) == (
             change.state.status,
@@ -440,7 +447,7 @@ class TestObserved:
         """An intent that waits for a capture is not of our making."""
         state, attempt = begun()
 
-        (change,), _ = rules.observed(state, an_intent(I.REQUIRES_CAPTURE), attempt, NOON, WINDOW)
+        (change,) = rules.observed(state, an_intent(I.REQUIRES_CAPTURE), attempt, NOON, WINDOW)
 
         assert S.NEEDS_OPERATOR is change.state.status
 
@@ -448,8 +455,8 @@ class TestObserved:
         """Once the gateway's word fits again, it counts; a further 3DS is left to the operator."""
         state, attempt = after(an_intent(I.SUCCEEDED, money=Money(minor=1, currency="EUR")))
 
-        paid_after_all, _ = rules.observed(state, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
-        nothing, _ = rules.observed(state, an_intent(I.REQUIRES_ACTION), attempt, NOON, WINDOW)
+        paid_after_all = rules.observed(state, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
+        nothing = rules.observed(state, an_intent(I.REQUIRES_ACTION), attempt, NOON, WINDOW)
 
         assert [S.PROCESSING, S.SUCCEEDED] == statuses(*paid_after_all)
         assert () == nothing
@@ -466,9 +473,7 @@ class TestObserved:
         """The gateway's cancel is proved before the end is written, so this should not be."""
         _, attempt = begun()
 
-        changes, _ = rules.observed(
-            in_status(status), an_intent(I.SUCCEEDED), attempt, NOON, WINDOW
-        )
+        changes = rules.observed(in_status(status), an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
 
         assert [S.NEEDS_OPERATOR] == statuses(*changes)
 
@@ -481,12 +486,12 @@ class TestObserved:
         if intent.status is I.CANCELED and intent.money == PRICE:
             return
 
-        changes, attempt = rules.observed(state, intent, attempt, NOON, WINDOW)
+        changes, attempt = told(rules.observed(state, intent, attempt, NOON, WINDOW), attempt)
         now = changes[-1].state if changes else state
         again = (
             ()
             if now.is_final
-            else rules.observed(now, intent, attempt, NOON + timedelta(hours=1), WINDOW)[0]
+            else rules.observed(now, intent, attempt, NOON + timedelta(hours=1), WINDOW)
         )
 
         assert () == again
@@ -495,7 +500,7 @@ class TestObserved:
         """A look at what is paid already books no second capture."""
         state, attempt = after(an_intent(I.SUCCEEDED))
 
-        changes, _ = rules.observed(state, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
+        changes = rules.observed(state, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
 
         assert () == changes
 
@@ -504,7 +509,7 @@ class TestObserved:
         """The price fits but another sum came in: that is for a person, not for the books."""
         state, attempt = begun()
 
-        changes, _ = rules.observed(
+        changes = rules.observed(
             state, an_intent(I.SUCCEEDED, received=received), attempt, NOON, WINDOW
         )
 
@@ -516,7 +521,7 @@ class TestTimedOut:
         """The attempt is over, the order still theirs."""
         state, attempt = with_action()
 
-        changes, over = rules.timed_out(state, attempt, TIMEOUT, NOON + WINDOW)
+        changes, over = told(rules.timed_out(state, attempt, TIMEOUT, NOON + WINDOW), attempt)
 
         assert [S.PROCESSING, S.AWAITING_RETRY] == statuses(*changes)
         last = changes[-1].state
@@ -534,7 +539,7 @@ class TestRefused:
         """No money could move: the customer may try again."""
         state, attempt = begun()
 
-        (change,), over = rules.refused(state, attempt, Reason.GATEWAY_REFUSED, NOON)
+        (change,), over = told(rules.refused(state, attempt, Reason.GATEWAY_REFUSED, NOON), attempt)
 
         assert (S.AWAITING_RETRY, Reason.GATEWAY_REFUSED, None) == (
             change.state.status,
@@ -706,7 +711,7 @@ class TestParked:
         state, attempt = after(an_intent(I.SUCCEEDED))
         parked = rules.parked(state, Reason.REFUND_FAILED, NOON)[-1].state
 
-        changes, _ = rules.observed(parked, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
+        changes = rules.observed(parked, an_intent(I.SUCCEEDED), attempt, NOON, WINDOW)
 
         assert S.SUCCEEDED is changes[-1].state.status
         assert () == changes[-1].transfers
@@ -721,7 +726,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.changes: list[Change] = [
             rules.opened(a_payment(has_order_service=True), self.at),
         ]
-        first, self.attempt = rules.attempted(self.state, "pm_1", self.at, actor="service:shop")
+        first, self.attempt = begun_by(
+            rules.attempted(self.state, "pm_1", self.at, actor="service:shop")
+        )
         self.changes.append(first)
 
     @property
@@ -741,8 +748,8 @@ class AnyOrder(RuleBasedStateMachine):
         """An attempt is taken while one is left and the state machine has the way."""
         ways = MOVES[self.state.status] | {self.state.status}
         if self.state.attempts_left and S.PROCESSING in ways:
-            change, self.attempt = rules.attempted(
-                self.state, "pm_2", self._now(), actor="customer:1", request=MARK
+            change, self.attempt = begun_by(
+                rules.attempted(self.state, "pm_2", self._now(), actor="customer:1", request=MARK)
             )
             self.changes.append(change)
         else:
@@ -758,15 +765,15 @@ class AnyOrder(RuleBasedStateMachine):
                 rules.observed(self.state, intent, self.attempt, self.at, WINDOW)
             return
 
-        changes, self.attempt = rules.observed(
-            self.state, intent, self.attempt, self._now(), WINDOW
+        changes, self.attempt = told(
+            rules.observed(self.state, intent, self.attempt, self._now(), WINDOW), self.attempt
         )
         self.changes.extend(changes)
 
         if intent.money != PRICE:
             assert S.NEEDS_OPERATOR is self.state.status
         if not self.state.is_final:
-            again, _ = rules.observed(self.state, intent, self.attempt, self.at, WINDOW)
+            again = rules.observed(self.state, intent, self.attempt, self.at, WINDOW)
             assert () == again
 
     @precondition(lambda self: self.state.is_final)
@@ -777,7 +784,7 @@ class AnyOrder(RuleBasedStateMachine):
             with pytest.raises(IllegalMove):
                 rules.observed(self.state, an_intent(status), self.attempt, self.at, WINDOW)
             return
-        changes, _ = rules.observed(self.state, an_intent(status), self.attempt, self.at, WINDOW)
+        changes = rules.observed(self.state, an_intent(status), self.attempt, self.at, WINDOW)
 
         assert () == changes
 
@@ -785,7 +792,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def money_after_the_end(self) -> None:
         """Money that moves although the payment has ended without is for a person to look at."""
-        changes, _ = rules.observed(
+        changes = rules.observed(
             self.state, an_intent(I.SUCCEEDED), self.attempt, self._now(), WINDOW
         )
         self.changes.extend(changes)
@@ -799,15 +806,18 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def time_out(self) -> None:
         """The customer's time for 3DS ends."""
-        changes, self.attempt = rules.timed_out(self.state, self.attempt, TIMEOUT, self._now())
+        changes, self.attempt = told(
+            rules.timed_out(self.state, self.attempt, TIMEOUT, self._now()), self.attempt
+        )
         self.changes.extend(changes)
 
     @precondition(lambda self: self.state.status in {S.PROCESSING, S.REQUIRES_ACTION})
     @rule()
     def refuse(self) -> None:
         """The gateway refuses the attempt."""
-        changes, self.attempt = rules.refused(
-            self.state, self.attempt, Reason.GATEWAY_REFUSED, self._now()
+        changes, self.attempt = told(
+            rules.refused(self.state, self.attempt, Reason.GATEWAY_REFUSED, self._now()),
+            self.attempt,
         )
         self.changes.extend(changes)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from paysaga.domain import payment as rules
+from paysaga.domain import transitions as rules
 from paysaga.domain.declines import decline_for
 from paysaga.domain.payment import (
     Attempt,
@@ -15,7 +15,7 @@ from paysaga.domain.payment import (
     PaymentStatus,
     Reason,
 )
-from tests.fakes import NOON, PRICE, a_payment
+from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 from workflows import addresses
 from workflows.payment_details import details, search_attributes
 
@@ -24,8 +24,10 @@ S = PaymentStatus
 
 def begun() -> tuple[PaymentState, Attempt]:
     payment = a_payment(has_order_service=True)
-    change, attempt = rules.attempted(
-        rules.opened(payment, NOON).state, payment.method, NOON, actor=payment.actor
+    change, attempt = begun_by(
+        rules.attempted(
+            rules.opened(payment, NOON).state, payment.method, NOON, actor=payment.actor
+        )
     )
     return change.state, attempt
 
@@ -40,7 +42,9 @@ def seen(status: IntentStatus) -> tuple[PaymentState, Attempt]:
         charge_id="ch_1",
         decline=decline_for("insufficient_funds"),
     )
-    changes, attempt = rules.observed(state, intent, attempt, NOON, timedelta(minutes=15))
+    changes, attempt = told(
+        rules.observed(state, intent, attempt, NOON, timedelta(minutes=15)), attempt
+    )
     return changes[-1].state, attempt
 
 

@@ -1,0 +1,376 @@
+"""What a fact means for a payment: the changes to record, and the only way that a status moves.
+
+Everything here is a pure function of what is known. The workflow asks what has become of the
+payment and gets the steps to write, none if there is nothing new; it never sets a status itself.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from paysaga.domain.declines import Decline
+from paysaga.domain.ledger import Transfer, captured, refunded
+from paysaga.domain.money import Money
+from paysaga.domain.payment import (
+    MOVES,
+    WITHOUT_MONEY,
+    Attempt,
+    AttemptStatus,
+    Change,
+    Fulfillment,
+    Intent,
+    IntentStatus,
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    Reason,
+    RequestMark,
+)
+
+
+class IllegalMove(ValueError):
+    """A bug: the state machine has no such step."""
+
+
+def attempt_after(changes: Sequence[Change], before: Attempt | None = None) -> Attempt:
+    """The attempt as these changes leave it.
+
+    Raises:
+        ValueError: There is none yet.
+    """
+    attempt = next((change.attempt for change in reversed(changes) if change.attempt), before)
+    if attempt is None:
+        raise ValueError("no attempt has begun")
+    return attempt
+
+
+def opened(payment: Payment, at: datetime) -> Change:
+    """The payment's first row: nothing has been asked of anybody yet."""
+    state = PaymentState(
+        id=payment.id,
+        version=1,
+        order_id=payment.order_id,
+        customer_id=payment.customer_id,
+        money=payment.money,
+        status=PaymentStatus.CREATED,
+        reason=Reason.STARTED,
+        description=payment.description,
+        return_url=payment.return_url,
+        metadata=payment.metadata,
+        request_fingerprint=payment.request.fingerprint,
+        correlation_id=payment.correlation_id,
+        attempts_allowed=payment.policy.attempts,
+        retry_until=at + payment.policy.hold,
+        gateway_customer_id=payment.gateway_customer_id,
+        fulfillment=Fulfillment.PENDING if payment.has_order_service else None,
+        created_at=at,
+        updated_at=at,
+    )
+    return Change(state=state, actor=payment.actor, request=payment.request)
+
+
+def attempted(
+    state: PaymentState,
+    method: str,
+    at: datetime,
+    *,
+    actor: str,
+    request: RequestMark | None = None,
+) -> tuple[Change, ...]:
+    """The next attempt begins: one more is used, and the last one's decline is forgotten."""
+    if state.attempts_left == 0:
+        raise IllegalMove(f"{state.id} has no attempt left")
+    attempt = Attempt(
+        number=state.attempts_used + 1, method=method, status=AttemptStatus.STARTED, started_at=at
+    )
+    first = attempt.number == 1
+    moved = _moved(
+        state,
+        PaymentStatus.PROCESSING,
+        Reason.STARTED if first else Reason.RETRIED,
+        at,
+        attempts_used=attempt.number,
+        decline=None,
+        action_url=None,
+        action_until=None,
+    )
+    return (Change(state=moved, actor=actor, attempt=attempt, request=request),)
+
+
+def noted(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
+    """The status stays, its reason is a new one (the gateway does not answer, say)."""
+    if state.reason is reason:
+        return ()
+    return (_change(_moved(state, state.status, reason, at)),)
+
+
+def observed(
+    state: PaymentState, intent: Intent, attempt: Attempt, at: datetime, action_window: timedelta
+) -> tuple[Change, ...]:
+    """What the gateway's word means for the payment: the changes to record, none if nothing is new.
+
+    An intent that is not of this payment's amount and currency, or received another sum, decides
+    nothing: it parks. So does one that asks for a capture, which we never ask for, and one whose
+    money moves although the payment has ended without. A canceled one ends the payment: `ended`.
+    """
+    if state.status in WITHOUT_MONEY and intent.status is not IntentStatus.SUCCEEDED:
+        return ()
+    if state.status in WITHOUT_MONEY or _is_not_ours(intent, state):
+        found = state.model_copy(update={"intent_id": intent.id, "charge_id": intent.charge_id})
+        return parked(found, Reason.GATEWAY_MISMATCH, at)
+    known = _known_by(state, intent)
+    match intent.status:
+        case IntentStatus.SUCCEEDED:
+            return _paid(known, intent, attempt, at)
+        case IntentStatus.REQUIRES_ACTION:
+            return _action_required(known, intent, attempt, at, action_window)
+        case IntentStatus.PROCESSING:
+            return _gateway_processing(known, at)
+        case IntentStatus.REQUIRES_PAYMENT_METHOD | IntentStatus.REQUIRES_CONFIRMATION:
+            return _declined(known, intent, attempt, at)
+        case IntentStatus.CANCELED | IntentStatus.REQUIRES_CAPTURE:
+            raise IllegalMove(f"{intent.status} is not an outcome of an attempt")
+
+
+def timed_out(
+    state: PaymentState, attempt: Attempt, decline: Decline, at: datetime
+) -> tuple[Change, ...]:
+    """The customer did not finish 3DS in time: the attempt is over; a late success still counts."""
+    if state.status is not PaymentStatus.REQUIRES_ACTION:
+        return ()
+    ended = _ended(attempt, AttemptStatus.TIMED_OUT, at)
+    return _back_to_the_customer(state, ended, Reason.AUTHENTICATION_TIMEOUT, at, decline)
+
+
+def refused(
+    state: PaymentState, attempt: Attempt, reason: Reason, at: datetime
+) -> tuple[Change, ...]:
+    """The attempt came to nothing before any money could move."""
+    ended = _ended(attempt, AttemptStatus.ABANDONED, at)
+    return _back_to_the_customer(state, ended, reason, at, None)
+
+
+def ended(
+    state: PaymentState,
+    attempt: Attempt,
+    status: PaymentStatus,
+    reason: Reason,
+    at: datetime,
+    *,
+    intent: Intent | None,
+    actor: str,
+    request: RequestMark | None = None,
+) -> tuple[Change, ...]:
+    """The payment is over without money: the gateway has canceled the intent, or never made it."""
+    if state.status in WITHOUT_MONEY:
+        return ()
+    if intent is not None:
+        state = _known_by(state, intent)
+    before: tuple[Change, ...] = ()
+    over = attempt
+    if attempt.ended_at is None:
+        over = _ended(attempt, AttemptStatus.ABANDONED, at)
+    if status not in MOVES[state.status]:
+        before = refused(state, attempt, Reason.ACTION_ENDED, at)
+        state = before[-1].state
+    moved = _moved(state, status, reason, at, action_url=None, action_until=None)
+    return (*before, Change(state=moved, actor=actor, attempt=over, request=request))
+
+
+def answered(
+    state: PaymentState, at: datetime, *, actor: str, request: RequestMark
+) -> tuple[Change, ...]:
+    """A request changed nothing, but it is to be known when it is repeated."""
+    moved = _moved(state, state.status, state.reason, at)
+    return (Change(state=moved, actor=actor, request=request),)
+
+
+def order_confirmed(state: PaymentState, at: datetime) -> tuple[Change, ...]:
+    """The shop has taken the paid order."""
+    if state.fulfillment is not Fulfillment.PENDING:
+        return ()
+    taken = {"fulfillment": Fulfillment.CONFIRMED}
+    return (_change(_moved(state, state.status, Reason.ORDER_CONFIRMED, at, **taken)),)
+
+
+def owed_back(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
+    """All that was taken is to go back: the shop refuses the order, or the run was canceled."""
+    owed = state.amount_captured - state.amount_refunded
+    if owed == state.amount_refund_pending:
+        return ()
+    moved = _moved(
+        state,
+        state.status,
+        reason,
+        at,
+        fulfillment=state.fulfillment and Fulfillment.REFUSED,
+        amount_refund_pending=owed,
+    )
+    return (_change(moved),)
+
+
+def given_back(state: PaymentState, at: datetime) -> tuple[Change, ...]:
+    """The gateway has given back what was pending."""
+    amount = state.amount_refund_pending
+    if amount == 0:
+        return ()
+    moved = _moved(
+        state,
+        state.status,
+        Reason.REFUNDED,
+        at,
+        amount_refunded=state.amount_refunded + amount,
+        amount_refund_pending=0,
+    )
+    back = refunded(state.id, Money(minor=amount, currency=state.money.currency))
+    return (Change(state=moved, actor=WORKFLOW, transfers=back),)
+
+
+def parked(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
+    """Nothing more is done by itself: a person must look. A parked payment stays parked."""
+    if state.status is PaymentStatus.NEEDS_OPERATOR:
+        return ()
+    moved = _moved(
+        state, PaymentStatus.NEEDS_OPERATOR, reason, at, action_url=None, action_until=None
+    )
+    return (_change(moved),)
+
+
+WORKFLOW: Final = "workflow"
+
+
+def _moved(
+    state: PaymentState, status: PaymentStatus, reason: Reason, at: datetime, **changes: object
+) -> PaymentState:
+    if status is not state.status and status not in MOVES[state.status]:
+        raise IllegalMove(f"{state.id} cannot go from {state.status} to {status}")
+    return state.model_copy(
+        update={
+            **changes,
+            "status": status,
+            "reason": reason,
+            "version": state.version + 1,
+            "updated_at": at,
+        }
+    )
+
+
+def _change(
+    state: PaymentState, attempt: Attempt | None = None, transfers: tuple[Transfer, ...] = ()
+) -> Change:
+    return Change(state=state, actor=WORKFLOW, attempt=attempt, transfers=transfers)
+
+
+def _ended(attempt: Attempt, status: AttemptStatus, at: datetime, **facts: object) -> Attempt:
+    return attempt.model_copy(update={"status": status, "ended_at": at, **facts})
+
+
+def _known_by(state: PaymentState, intent: Intent) -> PaymentState:
+    """The gateway's names for the payment and what belongs to it."""
+    return state.model_copy(
+        update={
+            "intent_id": intent.id,
+            "gateway_customer_id": intent.customer_id or state.gateway_customer_id,
+            "charge_id": intent.charge_id or state.charge_id,
+            "method": intent.method or state.method,
+        }
+    )
+
+
+def _is_not_ours(intent: Intent, state: PaymentState) -> bool:
+    other_sum = intent.status is IntentStatus.SUCCEEDED and intent.received != state.money.minor
+    asks_for_capture = intent.status is IntentStatus.REQUIRES_CAPTURE
+    return intent.money != state.money or other_sum or asks_for_capture
+
+
+def _through_processing(
+    state: PaymentState, at: datetime
+) -> tuple[tuple[Change, ...], PaymentState]:
+    """From `requires_action` and from a parked payment every way leads through `processing`."""
+    if state.status not in {PaymentStatus.REQUIRES_ACTION, PaymentStatus.NEEDS_OPERATOR}:
+        return (), state
+    moved = _moved(
+        state,
+        PaymentStatus.PROCESSING,
+        Reason.ACTION_ENDED,
+        at,
+        action_url=None,
+        action_until=None,
+    )
+    return (_change(moved),), moved
+
+
+def _back_to_the_customer(
+    state: PaymentState, attempt: Attempt, reason: Reason, at: datetime, decline: Decline | None
+) -> tuple[Change, ...]:
+    before, now = _through_processing(state, at)
+    moved = _moved(now, PaymentStatus.AWAITING_RETRY, reason, at, decline=decline)
+    return (*before, _change(moved, attempt))
+
+
+def _paid(
+    state: PaymentState, intent: Intent, attempt: Attempt, at: datetime
+) -> tuple[Change, ...]:
+    if state.status is PaymentStatus.SUCCEEDED:
+        return ()
+    before, now = _through_processing(state, at)
+    moved = _moved(
+        now,
+        PaymentStatus.SUCCEEDED,
+        Reason.PAID,
+        at,
+        amount_captured=intent.received,
+        decline=None,
+        action_url=None,
+        action_until=None,
+    )
+    won = _ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
+    booked = state.amount_captured == intent.received  # parked after it was paid, say
+    money = () if booked else captured(state.id, intent.money)
+    return (*before, _change(moved, won, money))
+
+
+def _action_required(
+    state: PaymentState, intent: Intent, attempt: Attempt, at: datetime, window: timedelta
+) -> tuple[Change, ...]:
+    if state.status is not PaymentStatus.PROCESSING:
+        return ()  # still waiting, or over its deadline: nothing new
+    moved = _moved(
+        state,
+        PaymentStatus.REQUIRES_ACTION,
+        Reason.AUTHENTICATION_REQUIRED,
+        at,
+        action_url=intent.action_url,
+        action_until=min(at + window, state.retry_until),
+    )
+    waiting = attempt.model_copy(update={"status": AttemptStatus.REQUIRES_ACTION})
+    return (_change(moved, waiting),)
+
+
+def _gateway_processing(state: PaymentState, at: datetime) -> tuple[Change, ...]:
+    if state.status is PaymentStatus.PROCESSING and state.reason is Reason.GATEWAY_PROCESSING:
+        return ()
+    moved = _moved(
+        state,
+        PaymentStatus.PROCESSING,
+        Reason.GATEWAY_PROCESSING,
+        at,
+        action_url=None,
+        action_until=None,
+    )
+    return (_change(moved),)
+
+
+def _declined(
+    state: PaymentState, intent: Intent, attempt: Attempt, at: datetime
+) -> tuple[Change, ...]:
+    if state.status is PaymentStatus.AWAITING_RETRY:
+        return ()
+    lost = _ended(
+        attempt,
+        AttemptStatus.DECLINED,
+        at,
+        charge_id=intent.charge_id,
+        decline_code=intent.decline.code if intent.decline else None,
+    )
+    return _back_to_the_customer(state, lost, Reason.DECLINED, at, intent.decline)
