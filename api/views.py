@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from paysaga.domain.declines import decline_for
 from paysaga.domain.payment import (
+    UNREACHABLE,
     Attempt,
     AttemptStatus,
     Fulfillment,
@@ -196,7 +197,7 @@ def message_for(state: PaymentState) -> str:
         case PaymentStatus.SUCCEEDED if state.amount_refund_pending or state.amount_refunded:
             why = _NOT_TAKEN if state.fulfillment is Fulfillment.REFUSED else _UNDONE
             return f"{why} {_GOES_BACK if state.amount_refund_pending else _WENT_BACK}"
-        case PaymentStatus.PROCESSING if state.reason is Reason.GATEWAY_UNREACHABLE:
+        case PaymentStatus.PROCESSING if state.reason in UNREACHABLE:
             return _NO_ANSWER
         case PaymentStatus.CANCELED if state.reason is Reason.ORDER_REFUSED:
             return _ORDER_REFUSED

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import NOT_WRITABLE, Records
     from paysaga.domain import transitions as rules
     from paysaga.domain.payment import (
+        UNREACHABLE,
         Attempt,
         Change,
         Changes,
@@ -18,7 +19,6 @@ with workflow.unsafe.imports_passed_through():
         Payment,
         PaymentState,
         PaymentStatus,
-        Reason,
         Recorded,
     )
 
@@ -28,8 +28,6 @@ from workflows.saga import unbroken
 
 # What a fact means for the payment as it stands: the changes to write, none if it is nothing new.
 Rule = Callable[[PaymentState, Attempt], tuple[Change, ...]]
-
-_UNREACHABLE = frozenset({Reason.GATEWAY_UNREACHABLE, Reason.ORDER_UNREACHABLE})
 
 
 class Record:
@@ -83,7 +81,7 @@ class Record:
     def _tell(self) -> None:
         state = self.state
         workflow.set_current_details(details(state, self.attempt))
-        if state.reason not in _UNREACHABLE:
+        if state.reason not in UNREACHABLE:
             if not state.is_settled:
                 return  # the first were given when the run was started; the next are on their way
             if state.status is PaymentStatus.SUCCEEDED and _awaits_the_shop(state):

@@ -98,6 +98,10 @@ class Reason(StrEnum):
     RUN_CANCELED = "run_canceled"
 
 
+# Somebody does not answer, and is asked again.
+UNREACHABLE: Final = frozenset({Reason.GATEWAY_UNREACHABLE, Reason.ORDER_UNREACHABLE})
+
+
 class Fulfillment(StrEnum):
     """What the order service has said of the paid order."""
 

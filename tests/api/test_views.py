@@ -8,7 +8,14 @@ import pytest
 from api.views import message_for
 from paysaga.domain.declines import decline_for
 from paysaga.domain.money import Money
-from paysaga.domain.payment import FINAL, Fulfillment, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import (
+    FINAL,
+    UNREACHABLE,
+    Fulfillment,
+    PaymentState,
+    PaymentStatus,
+    Reason,
+)
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ADVICE = decline_for("insufficient_funds").message
@@ -91,6 +98,13 @@ class TestMessage:
     ) -> None:
         """Only where there is an order service can it have refused."""
         assert told == message_for(a_state(PaymentStatus.SUCCEEDED, **facts))
+
+    @pytest.mark.parametrize("reason", sorted(UNREACHABLE))
+    def test_waiting_for_others_is_told(self, reason: Reason) -> None:
+        """Whoever it is that does not answer: the customer is not to pay twice."""
+        told = message_for(a_state(PaymentStatus.PROCESSING, reason=reason))
+
+        assert "please do not pay again" in told
 
     def test_a_refund_that_failed_promises_nothing(self) -> None:
         """Money that could not be given back is not on its way."""
