@@ -42,6 +42,16 @@ class Orders:
         return OrderAnswer(accepted=_is_kept_for(ref, order))
 
     @activity.defn
+    async def is_taken(self, ref: OrderRef) -> OrderAnswer:
+        """Whether the shop already has the order as paid by this payment."""
+        order = await self._client.look(ref.order_id)
+        return OrderAnswer(
+            accepted=order is not None
+            and order.status is OrderStatus.PAID
+            and order.payment_id == ref.payment_id
+        )
+
+    @activity.defn
     async def confirm(self, ref: OrderRef) -> OrderAnswer:
         """Tell the shop that the order is paid."""
         return OrderAnswer(

@@ -14,7 +14,7 @@ from stripe.params import (
 )
 from temporalio import activity
 
-from activities.errors import as_failure
+from activities.errors import as_failure, sticky
 from paysaga.domain.declines import Decline, decline_for
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money, from_gateway, to_gateway
@@ -53,8 +53,8 @@ class IntentOrder(Message):
 class ConfirmOrder(Message):
     """One attempt: confirm the intent with a payment method.
 
-    `seen_charge_id` is the last charge that we knew before the attempt: a newer one is proof that
-    the attempt had its effect. `is_repeat`: it was asked before, and nobody knows with what effect.
+    `seen_status` and `seen_charge_id` are what we knew of the intent before: if it shows more, the
+    attempt had its effect. `is_repeat`: it was asked before, and nobody knows with what effect.
     """
 
     payment_id: str
@@ -62,6 +62,7 @@ class ConfirmOrder(Message):
     attempt: int
     method: str
     return_url: str
+    seen_status: IntentStatus
     seen_charge_id: str | None = None
     is_repeat: bool = False
     generation: int = 0
@@ -129,12 +130,13 @@ class StripeCalls:
     async def confirm_intent(self, order: ConfirmOrder) -> Intent:
         """Take the money with this method; a decline is an answer, not an error.
 
-        A repeat looks first. If the intent shows that the attempt had its effect, that is the
-        answer; else the same key is sent again, which the gateway runs at most once.
+        A repeat sends the same key, which the gateway runs at most once; its answer may be as old
+        as the first try, so what the intent is now counts. A new key needs a look that shows that
+        the earlier one had no effect.
         """
-        if order.is_repeat:
+        if order.generation:
             intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
-            if had_effect(intent, order.seen_charge_id):
+            if had_effect(intent, order):
                 return as_intent(intent)
         params: PaymentIntentConfirmParams = {
             "payment_method": order.method,
@@ -152,6 +154,8 @@ class StripeCalls:
             return await self._refused(order, error)
         except stripe.StripeError as error:
             raise as_failure(error) from None
+        if order.is_repeat:
+            return await self.retrieve_intent(order.intent_id)
         return as_intent(confirmed)
 
     @activity.defn
@@ -165,6 +169,7 @@ class StripeCalls:
         intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         if intent.status in _OVER:
             return as_intent(intent)
+        refusal: stripe.StripeError | None = None
         try:
             key = _key(order.payment_id, f"cancel:{intent.status}", order.generation)
             await self._intents.cancel_async(order.intent_id, {}, {"idempotency_key": key})
@@ -172,10 +177,15 @@ class StripeCalls:
             # It became final, or `processing`, between our look and our cancel.
             if _code(error) not in _STATE_CODES:
                 raise as_failure(error) from None
+            refusal = error
         except stripe.StripeError as error:
             raise as_failure(error) from None
         # Only what a look shows is a proof.
-        return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
+        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        if refusal is not None and intent.status not in _TAKEN:
+            # It could not be canceled for a moment only. The gateway keeps that answer.
+            raise sticky(refusal) from None
+        return as_intent(intent)
 
     @activity.defn
     async def refund_intent(self, order: RefundOrder) -> Refund:
@@ -265,7 +275,7 @@ class StripeCalls:
         if not about_method and _code(error) not in _METHOD_CODES | _STATE_CODES:
             raise as_failure(error) from None
         intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
-        if had_effect(intent, order.seen_charge_id):
+        if intent.status in _TAKEN:
             return as_intent(intent)
         return as_intent(intent).model_copy(
             update={"decline": decline_for("payment_method_invalid")}
@@ -306,9 +316,11 @@ def _key(owner: str, step: str, generation: int) -> str:
     return f"{owner}:{step}:{generation}" if generation else f"{owner}:{step}"
 
 
-def had_effect(intent: stripe.PaymentIntent, seen_charge_id: str | None) -> bool:
+def had_effect(intent: stripe.PaymentIntent, order: ConfirmOrder) -> bool:
     """Whether the intent shows more than we knew before the attempt."""
-    return intent.status in _TAKEN or _id(intent.latest_charge) != seen_charge_id
+    asks_the_customer = intent.status == "requires_action" != order.seen_status
+    charged = _id(intent.latest_charge) != order.seen_charge_id
+    return intent.status in _TAKEN or charged or asks_the_customer
 
 
 def as_intent(intent: stripe.PaymentIntent) -> Intent:

@@ -11,7 +11,7 @@ from api.bodies import Body, RetryOrder
 from api.connections import Connections
 from api.identity import Caller
 from api.refusals import AlreadySucceeded, KeyReused, NotCancelable, NotRetryable, Refusal
-from api.run_errors import NoAnswerYet, NotTaken, RunOver
+from api.run_errors import KeyTaken, NoAnswerYet, NotTaken, RunOver
 from api.views import PaymentView
 from paysaga.domain import ids
 from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, RequestMark
@@ -62,6 +62,8 @@ class Changing:
         )
         try:
             state = await self._here.runs.retry(self._state.id, request)
+        except KeyTaken as error:
+            raise KeyReused from error
         except (NotTaken, RunOver) as error:
             raise self._refusal(NotRetryable, await self._now()) from error
         except NoAnswerYet:
@@ -78,7 +80,13 @@ class Changing:
         request = CancelRequest(actor=self._caller.actor, request=mark)
         try:
             state = await self._here.runs.cancel(self._state.id, request)
-        except (NotTaken, RunOver, NoAnswerYet):
+        except KeyTaken as error:
+            raise KeyReused from error
+        except (NotTaken, RunOver) as error:
+            state = await self._now()
+            if not state.is_over:  # nobody has taken it: not accepted, so not 202
+                raise self._refusal(NotCancelable, state) from error
+        except NoAnswerYet:
             state = await self._now()
         return self._canceled(state)
 

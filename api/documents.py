@@ -34,7 +34,7 @@ def changed(view: type[BaseModel]) -> Responses:
 
 
 READ: Final = problems(401, 422, 503)
-SEEN: Final = problems(401, 404, 422, 503)
+SEEN: Final = problems(401, 404, 409, 422, 503)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 
 from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -16,6 +16,8 @@ from api.refusals import TemporalUnavailable
 # The SDK bounds one call, not the polling that may follow, nor its own repeats.
 _GRACE: Final = timedelta(milliseconds=500)
 _NO_ANSWER: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+# The workflow's word for it: the API does not know the activities.
+ORDER_TAKEN: Final = "OrderTaken"
 _OURS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
 
 
@@ -35,12 +37,23 @@ class NotTaken(Exception):
     """The run does not take this request as the payment stands."""
 
 
+class KeyTaken(Exception):
+    """The run knows the request's key from another request, which may not be written down yet."""
+
+
 class OrderTaken(Exception):
     """Another payment holds the order."""
 
-    def __init__(self, payment_id: str | None) -> None:
+    def __init__(self, payment_id: str | None, customer_id: str | None = None) -> None:
         super().__init__(payment_id)
         self.payment_id = payment_id
+        self.customer_id = customer_id
+
+    @classmethod
+    def of(cls, error: ApplicationError, customer_id: str | None = None) -> Self:
+        """As the run has failed with it."""
+        holder = next(iter(error.details), None)
+        return cls(holder if isinstance(holder, str) else None, customer_id)
 
 
 @asynccontextmanager
@@ -78,8 +91,9 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
         if isinstance(cause, ApplicationError):
             if cause.type == "NotNow":
                 return NotTaken()
-            if cause.type == "OrderTaken":
-                holder = next(iter(cause.details), None)
-                return OrderTaken(holder if isinstance(holder, str) else None)
+            if cause.type == "KeyReused":
+                return KeyTaken()
+            if cause.type == ORDER_TAKEN:
+                return OrderTaken.of(cause)
         cause = cause.__cause__
     return RunOver()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 from typing import Final
@@ -10,7 +11,10 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowHandle,
+    WorkflowUpdateHandle,
+    WorkflowUpdateStage,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -18,9 +22,10 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import ApplicationError
 
 from api.refusals import TemporalUnavailable
-from api.run_errors import NoAnswerYet, RunOver, translated
+from api.run_errors import ORDER_TAKEN, NoAnswerYet, OrderTaken, RunOver, translated
 from paysaga.domain import transitions as rules
 from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
 from workflows import addresses
@@ -68,10 +73,11 @@ class Runs:
     async def retry(self, payment_id: str, request: RetryRequest) -> PaymentState:
         """Make another attempt and answer with its outcome."""
         return await self._update(
-            lambda: self._run(payment_id).execute_update(
+            lambda: self._run(payment_id).start_update(
                 PaymentWorkflow.retry,
                 request,
                 id=request.request.fingerprint,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                 rpc_timeout=self._wait,
             )
         )
@@ -79,21 +85,21 @@ class Runs:
     async def cancel(self, payment_id: str, request: CancelRequest) -> PaymentState:
         """Give the payment up and answer with what it is then."""
         return await self._update(
-            lambda: self._run(payment_id).execute_update(
+            lambda: self._run(payment_id).start_update(
                 PaymentWorkflow.cancel,
                 request,
                 id=request.request.fingerprint,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                 rpc_timeout=self._wait,
             )
         )
 
     async def refresh(self, payment_id: str) -> PaymentState:
         """Look at the gateway now."""
-        return await self._update(
-            lambda: self._run(payment_id).execute_update(
+        async with translated(self._wait):
+            return await self._run(payment_id).execute_update(
                 PaymentWorkflow.refresh, rpc_timeout=self._wait
             )
-        )
 
     async def nudge(self, payment_id: str) -> None:
         """Tell the run that something has happened at the gateway."""
@@ -104,35 +110,72 @@ class Runs:
             raise TemporalUnavailable from error
 
     async def opened(self, payment_id: str) -> PaymentState | None:
-        """A payment whose run is there, though its row is not yet: as it was handed over."""
+        """A payment whose run is there, though its row is not yet: as it was handed over.
+
+        Raises:
+            OrderTaken: It was accepted, but another payment of the order was written first.
+        """
         run = self._run(payment_id)
         try:
             async with translated(LOOK):
-                if (await run.describe(rpc_timeout=LOOK)).status is not _RUNNING:
+                status = (await run.describe(rpc_timeout=LOOK)).status
+                if status not in {_RUNNING, _FAILED}:
                     return None
-                async for event in run.fetch_history_events(page_size=1, rpc_timeout=LOOK):
-                    told = event.workflow_execution_started_event_attributes.input.payloads
-                    [payment] = await self._client.data_converter.decode(told, [Payment])
-                    return rules.opened(payment, event.event_time.ToDatetime(UTC)).state
+                state = await self._handed_over(run)
+                if status is _FAILED:
+                    await _raise_if_order_was_taken(run, state.customer_id)
+                    return None
+                return state
         except RunOver:
             return None
         except NoAnswerYet as error:
             raise TemporalUnavailable from error
-        return None
 
     async def is_healthy(self) -> bool:
         """Whether Temporal answers."""
         return await self._client.service_client.check_health(timeout=LOOK)
 
-    async def _update(self, update: Callable[[], Awaitable[PaymentState]]) -> PaymentState:
-        async with translated(self._wait):
-            return await update()
+    async def _handed_over(self, run: Run) -> PaymentState:
+        first = await anext(run.fetch_history_events(page_size=1, rpc_timeout=LOOK))
+        told = first.workflow_execution_started_event_attributes.input.payloads
+        [payment] = await self._client.data_converter.decode(told, [Payment])
+        return rules.opened(payment, first.event_time.ToDatetime(UTC)).state
+
+    async def _update(
+        self, start: Callable[[], Awaitable[WorkflowUpdateHandle[PaymentState]]]
+    ) -> PaymentState:
+        """The request's outcome.
+
+        Until the run has accepted it the server may forget it, so nothing may be promised.
+
+        Raises:
+            TemporalUnavailable: Not accepted in time: a repeat with the same key is safe.
+            NoAnswerYet: Accepted; its outcome is not known in time.
+        """
+        began = time.monotonic()
+        try:
+            async with translated(self._wait):
+                update = await start()
+        except NoAnswerYet as error:
+            raise TemporalUnavailable from error
+        left = self._wait - timedelta(seconds=time.monotonic() - began)
+        async with translated(max(left, timedelta())):
+            return await update.result(rpc_timeout=self._wait)
 
     def _run(self, payment_id: str) -> Run:
         return self._client.get_workflow_handle_for(PaymentWorkflow.run, payment_id)
 
 
 _RUNNING: Final = WorkflowExecutionStatus.RUNNING
+_FAILED: Final = WorkflowExecutionStatus.FAILED
+
+
+async def _raise_if_order_was_taken(run: Run, customer_id: str) -> None:
+    try:
+        await run.result(rpc_timeout=LOOK)
+    except WorkflowFailureError as failure:
+        if isinstance(failure.cause, ApplicationError) and failure.cause.type == ORDER_TAKEN:
+            raise OrderTaken.of(failure.cause, customer_id) from failure
 
 
 def _found_by(payment: Payment) -> TypedSearchAttributes:

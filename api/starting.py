@@ -21,9 +21,10 @@ from api.refusals import (
     TemporalUnavailable,
 )
 from api.run_errors import NoAnswerYet, OrderTaken, RunOver, StartedBefore
+from api.visible import order_taken
 from paysaga.domain import ids
 from paysaga.domain.money import Money, check_chargeable
-from paysaga.domain.payment import HOLDS_ORDER, Payment, PaymentState, Policy, RequestMark
+from paysaga.domain.payment import Payment, PaymentState, Policy, RequestMark
 from paysaga.orders import Order, OrderStatus
 from paysaga.settings import Environment
 from paysaga.tokens import Role
@@ -69,12 +70,18 @@ class Start:
         try:
             return await self._here.runs.start(payment)
         except OrderTaken as taken:
-            raise await self._taken_by(taken.payment_id) from taken
+            raise await order_taken(self._here, self._caller, taken.payment_id) from taken
         except StartedBefore:
             missing: Refusal = KeyReused()  # that request was another one, and it was refused
         except (RunOver, NoAnswerYet):
             missing = TemporalUnavailable()
-        state = await self._here.reads.payment(self._id) or await self._here.runs.opened(self._id)
+        try:
+            state = await self._here.reads.payment(self._id)
+            state = state or await self._here.runs.opened(self._id)
+        except OrderTaken as taken:
+            if isinstance(missing, KeyReused):
+                raise missing from taken
+            raise await order_taken(self._here, self._caller, taken.payment_id) from taken
         if state is None:
             raise missing
         return state
@@ -157,20 +164,7 @@ class Start:
     async def _check_order_is_free(self) -> None:
         holder = await self._here.reads.holder(self._order.order_id)
         if holder not in {None, self._id}:
-            raise await self._taken_by(holder)
-
-    async def _taken_by(self, payment_id: str | None) -> OrderHasPayment:
-        """The other payment is named to those who may see it."""
-        other = await self._here.reads.payment(payment_id) if payment_id else None
-        if other is None or not self._caller.may_see(other.customer_id):
-            return OrderHasPayment()
-        told = f"Payment {other.id} of this order is {other.status}."
-        if other.status not in HOLDS_ORDER:
-            told = (
-                f"Payment {other.id} held this order when the request came first."
-                " Send it again with a new Idempotency-Key."
-            )
-        return OrderHasPayment(told, payment_id=other.id)
+            raise await order_taken(self._here, self._caller, holder)
 
 
 def _customer_id(caller: Caller, order: PaymentOrder) -> str:

@@ -7,10 +7,11 @@ from fastapi import Depends, Path
 from structlog.contextvars import bind_contextvars
 
 from api.bodies import ORDER_ID_PATTERN, PAYMENT_ID_PATTERN
-from api.connections import Here
+from api.connections import Connections, Here
 from api.identity import Caller, allowed, caller
-from api.refusals import Missing
-from paysaga.domain.payment import PaymentState
+from api.refusals import Missing, OrderHasPayment
+from api.run_errors import OrderTaken
+from paysaga.domain.payment import HOLDS_ORDER, PaymentState
 from paysaga.tokens import Role
 
 # The patterns are not the framework's to check: whatever is not an id of ours is missing.
@@ -24,9 +25,27 @@ Payer = Annotated[Caller, Depends(allowed(Role.CUSTOMER, Role.SERVICE))]
 async def _payment(here: Here, who: Who, payment_id: PaymentId) -> PaymentState:
     if not re.fullmatch(PAYMENT_ID_PATTERN, payment_id):
         raise Missing
-    return _if_theirs(
-        who, await here.reads.payment(payment_id) or await here.runs.opened(payment_id)
-    )
+    try:
+        state = await here.reads.payment(payment_id) or await here.runs.opened(payment_id)
+    except OrderTaken as taken:
+        if taken.customer_id is None or not who.may_see(taken.customer_id):
+            raise Missing from taken
+        raise await order_taken(here, who, taken.payment_id) from taken
+    return _if_theirs(who, state)
+
+
+async def order_taken(here: Connections, who: Caller, payment_id: str | None) -> OrderHasPayment:
+    """The payment that has the order, named to those who may see it."""
+    other = await here.reads.payment(payment_id) if payment_id else None
+    if other is None or not who.may_see(other.customer_id):
+        return OrderHasPayment()
+    told = f"Payment {other.id} of this order is {other.status}."
+    if other.status not in HOLDS_ORDER:
+        told = (
+            f"Payment {other.id} held this order when the request came first."
+            " Send it again with a new Idempotency-Key."
+        )
+    return OrderHasPayment(told, payment_id=other.id)
 
 
 async def _order_payment(here: Here, who: Who, order_id: OrderId) -> PaymentState:

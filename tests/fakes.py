@@ -218,6 +218,11 @@ class FakeOrders:
         self.calls: list[str] = []
         self.refused = set(refused)
         self.down = dict(down or {})
+        self.paid = False
+
+    @activity.defn
+    async def is_taken(self, _ref: OrderRef) -> OrderAnswer:
+        return OrderAnswer(accepted=self.paid)
 
     @activity.defn
     async def reserve(self, ref: OrderRef) -> OrderAnswer:
@@ -241,7 +246,9 @@ class FakeOrders:
             raise ConnectionError("the order service is away")
         self.calls.append(step)
         assert ref.order_id == "order-1"
-        return OrderAnswer(accepted=step not in self.refused)
+        accepted = step not in self.refused
+        self.paid = self.paid or (step == "confirm" and accepted)
+        return OrderAnswer(accepted=accepted)
 
 
 def _is_same(change: Change, other: Change) -> bool:

@@ -24,7 +24,8 @@ from paysaga.temporal import connect
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 
-# Below the activity's 30 s, so that a slow answer is ours to judge before Temporal judges us.
+# Of each read. Below the activity's 30 s, so that one slow answer is ours to judge before Temporal
+# judges us; an activity that looks and then acts may still be cut off, which is unknown, too.
 GATEWAY_TIMEOUT: Final = httpx.Timeout(25, connect=5)
 ORDERS_TIMEOUT: Final = httpx.Timeout(8, connect=3)
 
@@ -105,6 +106,7 @@ async def running_workers(
                     records.record,
                     orders.reserve,
                     orders.still_waits,
+                    orders.is_taken,
                     orders.confirm,
                     orders.release,
                 ],

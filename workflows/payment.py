@@ -58,6 +58,17 @@ class NotNow(ApplicationError):
         super().__init__(message, type="NotNow", non_retryable=True)
 
 
+class KeyReused(ApplicationError):
+    """The request's Idempotency-Key belongs to another request of this payment."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Idempotency-Key was used for another request of this payment",
+            type="KeyReused",
+            non_retryable=True,
+        )
+
+
 class Wake(StrEnum):
     """Why the workflow goes on."""
 
@@ -96,7 +107,6 @@ class PaymentWorkflow:
             async with Saga() as saga:
                 await self._take(payment, saga)
         except (FailureError, asyncio.CancelledError) as failure:
-            await to_the_end(self._record_the_failure())
             # Whoever still waits for an outcome learns why there is none.
             self._failure = (
                 failure if isinstance(failure, FailureError) else CancelledError("run canceled")
@@ -183,15 +193,17 @@ class PaymentWorkflow:
     def _check_key(self, request: RequestMark) -> None:
         """The database keeps each key once; another request with it must not get that far."""
         if self._requests.get(request.key, request.fingerprint) != request.fingerprint:
-            raise NotNow("this Idempotency-Key was used for another request of this payment")
+            raise KeyReused
 
     async def _take(self, payment: Payment, saga: Saga) -> None:
+        saga.undo_with("release the order", self._release)
+        saga.undo_with("write down the end", self._record_the_failure)
         await self._record.open()
-        if self._state.is_final:
-            return  # a workflow task that was lost has already come to the end
+        if self._state.is_final:  # a workflow task that was lost has already come to the end
+            await self._release()
+            return
 
         if payment.has_order_service:
-            saga.undo_with("release the order", self._release)
             kept = await self._reservation.keep()
             if not kept:
                 refused = PaymentStatus.CANCELED, Reason.ORDER_REFUSED
@@ -239,6 +251,8 @@ class PaymentWorkflow:
                 workflow.logger.exception("the gateway refuses to tell or to cancel")
                 await self._park(Reason.GATEWAY_REFUSED)
                 self._looks += 1
+        if self._retry_request is not None:
+            await self._answer(self._retry_request)
 
     async def _act(self, wake: Wake) -> None:
         match wake:
@@ -261,6 +275,7 @@ class PaymentWorkflow:
             attempt=self._record.attempt.number,
             method=method,
             return_url=self._payment.gateway_return_url,
+            seen_status=intent.status,
             seen_charge_id=intent.charge_id,
         )
         self._must_look = False
@@ -312,18 +327,16 @@ class PaymentWorkflow:
         if request is None:
             return
         if self._state.status is not PaymentStatus.AWAITING_RETRY:
-            # A look has shown that there is nothing to try again: a repeat is to hear the same.
-            await self._record.move(
-                lambda state, _: rules.answered(
-                    state, workflow.now(), actor=request.actor, request=request.request
-                )
-            )
-            self._retry_request = None
+            await self._answer(request)
             return
         if self._payment.has_order_service and await self._reservation.is_kept() is False:
             await self._give_up(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
             return
-        if self.is_over():
+        if self._the_intent.status is IntentStatus.REQUIRES_ACTION:
+            # The customer may have gone on with the old attempt: that must not be taken for the
+            # effect of the new one.
+            await self._look()
+        if self.is_over() or self._state.status is not PaymentStatus.AWAITING_RETRY:
             return
         await self._record.move(
             lambda state, _: rules.attempted(
@@ -337,6 +350,15 @@ class PaymentWorkflow:
         self._retry_request = None
         await self._confirm(request.method)
 
+    async def _answer(self, request: RetryRequest) -> None:
+        """A look has shown that there is nothing to try again: a repeat is to hear the same."""
+        await self._record.move(
+            lambda state, _: rules.answered(
+                state, workflow.now(), actor=request.actor, request=request.request
+            )
+        )
+        self._retry_request = None
+
     async def _give_up(
         self, status: PaymentStatus | None = None, reason: Reason | None = None
     ) -> None:
@@ -344,6 +366,7 @@ class PaymentWorkflow:
         if status is None or reason is None:
             status, reason = self._verdict()
         intent = await self._collection.close(self._close_order)
+        self._looks += 1
         if intent.status is IntentStatus.CANCELED:
             await self._end(status, reason)
             return
@@ -362,6 +385,7 @@ class PaymentWorkflow:
 
     async def _record_end(self, status: PaymentStatus, reason: Reason) -> None:
         canceled = self._cancel_request if reason is Reason.CANCEL_REQUESTED else None
+        asked = canceled or self._retry_request  # a retry that met the end is known by it
         await self._record.move(
             lambda state, attempt: rules.ended(
                 state,
@@ -371,9 +395,11 @@ class PaymentWorkflow:
                 workflow.now(),
                 intent=self._intent,
                 actor=canceled.actor if canceled else rules.WORKFLOW,
-                request=canceled.request if canceled else None,
+                request=asked.request if asked else None,
             )
         )
+        if asked is self._retry_request:
+            self._retry_request = None
 
     async def _fulfill(self, saga: Saga) -> None:
         if self._state.fulfillment is Fulfillment.PENDING:
@@ -387,7 +413,8 @@ class PaymentWorkflow:
             await saga.unwind()
 
     async def _release(self) -> None:
-        if self._state.fulfillment is not Fulfillment.CONFIRMED:
+        has_order = self._payment.has_order_service and self._record.is_written
+        if has_order and self._state.fulfillment is not Fulfillment.CONFIRMED:
             await self._reservation.let_go()
 
     async def _give_back(self) -> None:
@@ -400,10 +427,17 @@ class PaymentWorkflow:
                 self._intent = intent
                 return
             await self._observe(intent)
+        if self._state.fulfillment is Fulfillment.PENDING and self._state.amount_captured:
+            await self._ask_whether_the_shop_has_it()
         if self._state.fulfillment is not Fulfillment.CONFIRMED:
             await self._owe_back(Reason.RUN_CANCELED)
             if self._state.amount_refund_pending:
                 await self._refund()
+
+    async def _ask_whether_the_shop_has_it(self) -> None:
+        """A workflow task that was lost may have confirmed the order."""
+        if await self._reservation.is_taken():
+            await self._record.move(lambda state, _: rules.order_confirmed(state, workflow.now()))
 
     async def _owe_back(self, reason: Reason) -> None:
         await self._record.move(lambda state, _: rules.owed_back(state, reason, workflow.now()))
@@ -436,7 +470,7 @@ class PaymentWorkflow:
 
     async def _record_the_failure(self) -> None:
         """Everything was put back: say so. What could not be put back is left to a person."""
-        if not self._record.is_written or self._state.is_over:
+        if self._state.is_final or not self._record.is_written:
             return
         if self._intent is None or self._intent.status is IntentStatus.CANCELED:
             await self._record_end(PaymentStatus.CANCELED, Reason.RUN_CANCELED)

@@ -12,11 +12,13 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import addresses
 
-# A row is written in milliseconds or the database is away; then Temporal keeps trying, since
-# without its row a payment must not take another step. What the database will never take is a bug:
-# it fails the workflow task, for everybody to see, until it is mended.
+# A row is written in milliseconds or the database is away. Then it is tried for a little while, and
+# after that by an activity of its own, which does not fill the history: without its row a payment
+# must not take another step. What the database will never take is a bug: it fails the workflow
+# task, for everybody to see, until it is mended.
 DATABASE: Final = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
+    schedule_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=100),
         maximum_interval=timedelta(seconds=10),
@@ -24,18 +26,20 @@ DATABASE: Final = LocalActivityConfig(
     ),
 )
 
-# What a request asks for is written by an activity of its own: the request is in the history only
-# once the workflow task that heard it is done, and until then it may be lost. A bug shows as an
-# activity that fails again and again.
-DATABASE_ON_REQUEST: Final = ActivityConfig(
+# What a request asks for is always written by an activity of its own: the request is in the history
+# only once the workflow task that heard it is done, and until then it may be lost. A bug shows as
+# an activity that fails again and again.
+DATABASE_IN_PATIENCE: Final = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=10)
     ),
 )
 
-# The HTTP call itself ends after 25 s. One try at a time: between two of them the workflow hears
-# what has happened meanwhile (a cancel, the end of the hold), so that no try follows one.
+# An HTTP call that is not answered ends after 25 s; an activity makes up to three, and what is
+# cut off after 30 s is as unknown as what was not answered. One try at a time: between two of them
+# the workflow hears what has happened meanwhile (a cancel, the end of the hold), so that no try
+# follows one.
 STRIPE: Final = ActivityConfig(
     task_queue=addresses.GATEWAY,
     start_to_close_timeout=timedelta(seconds=30),

@@ -5,10 +5,10 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.records import NOT_WRITABLE, Records
+    from activities.records import NOT_WRITABLE, ORDER_TAKEN, Records
     from paysaga.domain import transitions as rules
     from paysaga.domain.payment import (
         UNREACHABLE,
@@ -99,16 +99,23 @@ def _awaits_the_shop(state: PaymentState) -> bool:
 async def _recorded(changes: tuple[Change, ...]) -> Recorded | None:
     batch = Changes(changes=changes)
     summary = ", ".join(change.state.status for change in changes)
-    if any(change.request for change in changes if change.state.version > 1):
-        return await workflow.execute_activity_method(
-            Records.record, batch, **(policies.DATABASE_ON_REQUEST | {"summary": summary})
-        )
-    try:
-        return await workflow.execute_local_activity_method(
-            Records.record, batch, **(policies.DATABASE | {"summary": summary})
-        )
-    except ApplicationError as error:  # a local activity's own error comes unwrapped
-        if error.type != NOT_WRITABLE:
-            raise
+    if not any(change.request for change in changes if change.state.version > 1):
+        try:
+            return await workflow.execute_local_activity_method(
+                Records.record, batch, **(policies.DATABASE | {"summary": summary})
+            )
+        except FailureError as error:
+            _raise_unless_it_is_away(error, summary)
+    return await workflow.execute_activity_method(
+        Records.record, batch, **(policies.DATABASE_IN_PATIENCE | {"summary": summary})
+    )
+
+
+def _raise_unless_it_is_away(error: FailureError, summary: str) -> None:
+    if not isinstance(error, ApplicationError):  # a local activity's own error comes unwrapped
+        return
+    if error.type == NOT_WRITABLE:
         # No failure of the run, which would put everything back: a bug, to be mended.
         raise RuntimeError(f"the database refuses the step {summary}: {error.message}") from error
+    if error.type == ORDER_TAKEN:
+        raise error

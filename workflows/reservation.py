@@ -33,8 +33,8 @@ class Buyer(Protocol):
 class Reservation:
     """One payment's hold on its order. A no is an answer; `None` means that nobody asks any more.
 
-    Each call is tried once within the workflow task, which costs no further step; only if that
-    fails does it become an activity, which asks until it hears.
+    Each call is first tried once within the workflow task, which costs no further step; only if
+    that fails does it become an activity, which asks until it hears.
     """
 
     def __init__(self, ref: OrderRef, buyer: Buyer) -> None:
@@ -53,14 +53,18 @@ class Reservation:
         """Tell the shop that the order is paid; no cancellation of the run stops that half-way."""
         return await to_the_end(self._confirm())
 
+    async def is_taken(self) -> bool:
+        """Whether the shop has the order as paid by this payment."""
+        answer = await self._quickly(Orders.is_taken) or await self._until_heard(Orders.is_taken)
+        return answer.accepted
+
     async def let_go_at_once(self) -> bool:
         """Give the order back to the shop, if it answers at once."""
         return await self._quickly(Orders.release) is not None
 
     async def let_go(self) -> None:
-        """Give the order back to the shop."""
-        if not await self.let_go_at_once():
-            await self._until_heard(Orders.release)
+        """Give the order back to the shop, however long its answer takes."""
+        await self._until_heard(Orders.release)
 
     async def _confirm(self) -> bool:
         answer = await self._quickly(Orders.confirm)

@@ -136,7 +136,8 @@ def timed_out(
     state: PaymentState, attempt: Attempt, decline: Decline, at: datetime
 ) -> tuple[Change, ...]:
     """The customer did not finish 3DS in time: the attempt is over; a late success still counts."""
-    if state.status is not PaymentStatus.REQUIRES_ACTION:
+    in_time = state.action_until is not None and at < state.action_until
+    if state.status is not PaymentStatus.REQUIRES_ACTION or in_time:
         return ()
     ended = _ended(attempt, AttemptStatus.TIMED_OUT, at)
     return _back_to_the_customer(state, ended, Reason.AUTHENTICATION_TIMEOUT, at, decline)

@@ -1,6 +1,8 @@
 """What we ask of the gateway, over real HTTP against the simulator."""
 
-from collections.abc import AsyncIterator
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +27,40 @@ from tests.fakes import PRICE
 from tests.simulated import Simulated, gateway, has_real_account
 
 I = IntentStatus  # noqa: E741 - read beside the statuses' own names
+
+
+STATE_CODE = "payment_intent_unexpected_state"
+INTENT = {
+    "id": "pi_1",
+    "object": "payment_intent",
+    "amount": 1250,
+    "amount_received": 0,
+    "currency": "eur",
+    "customer": "cus_1",
+    "latest_charge": None,
+    "last_payment_error": None,
+    "next_action": None,
+    "payment_method": None,
+    "metadata": {},
+}
+
+
+class Told(stripe.HTTPClient):
+    """A gateway that gives these answers, one after the other, and remembers what it was asked."""
+
+    name = "told"
+
+    def __init__(self, *answers: tuple[int, Mapping[str, object]]) -> None:
+        super().__init__()
+        self._answers = deque(answers)
+        self.asked: list[str] = []
+
+    async def request_async(
+        self, method: str, *_args: object, **_kwargs: object
+    ) -> tuple[bytes, int, dict[str, str]]:
+        self.asked.append(method)
+        status, body = self._answers.popleft()
+        return json.dumps(body).encode(), status, {"request-id": "req_1"}
 
 
 class Desk:
@@ -70,6 +106,7 @@ class Desk:
             attempt=attempt,
             method=method,
             return_url="https://pay.example/return",
+            seen_status=intent.status,
             seen_charge_id=intent.charge_id,
             is_repeat=is_repeat,
             generation=generation,
@@ -350,6 +387,55 @@ class TestConfirm:
         assert (Trouble.STICKY, True) == (refused.value.type, refused.value.non_retryable)
 
 
+class TestAttemptAfterAttempt:
+    async def test_late_end_of_the_last_attempt_is_not_this_ones(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """Whatever came of the old 3DS: the new card is tried, and its own outcome told."""
+        method = "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds"
+        first = await desk.confirm(await desk.intent(), method)
+        await simulated.authenticate(first.id, "authorize")  # declined late, and not yet seen
+        await simulated.arm("payment_intents.confirm", "refuse_before")
+        with pytest.raises(ApplicationError) as lost:
+            await desk.confirm(first, "pm_card_visa", attempt=2)
+
+        second = await desk.confirm(first, "pm_card_visa", attempt=2, is_repeat=True)
+
+        assert Trouble.UNREACHABLE == lost.value.type
+        assert I.SUCCEEDED is second.status
+        assert ["succeeded", "failed"] == await _charges_of(simulated, first)
+
+    async def test_repeat_tells_what_the_intent_is_now(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """The same key's answer is as old as the first try; the customer may have gone on."""
+        opened = await desk.intent()
+        asked = await desk.confirm(opened, "pm_card_authenticationRequired")
+        await simulated.authenticate(asked.id, "authorize")
+
+        again = await desk.confirm(opened, "pm_card_authenticationRequired", is_repeat=True)
+
+        assert (I.REQUIRES_ACTION, I.SUCCEEDED) == (asked.status, again.status)
+
+    async def test_page_for_the_customer_is_an_effect(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """A 500 that asks the customer all the same: no second key is sent."""
+        opened = await desk.intent()
+        await simulated.arm("payment_intents.confirm", "sticky_500", effect=True)
+        with pytest.raises(ApplicationError):
+            await desk.confirm(opened, "pm_card_authenticationRequired")
+
+        found = await desk.confirm(
+            opened, "pm_card_authenticationRequired", is_repeat=True, generation=1
+        )
+
+        path = f"/v1/payment_intents/{opened.id}/confirm"
+        sent = [entry for entry in await simulated.journal() if entry.get("path") == path]
+        assert I.REQUIRES_ACTION is found.status
+        assert 1 == len({entry["idempotency_key"] for entry in sent if entry["kind"] == "request"})
+
+
 class TestClose:
     @pytest.mark.stripe
     async def test_open_intent_is_canceled(self, desk: Desk) -> None:
@@ -368,6 +454,20 @@ class TestClose:
         assert (I.SUCCEEDED, PRICE.minor) == (closed.status, closed.received)
 
     @pytest.mark.stripe
+    @pytest.mark.parametrize("status", ["requires_payment_method", "requires_action"])
+    async def test_refused_cancel_of_an_open_intent_proves_nothing(self, status: str) -> None:
+        """It could not be canceled for a moment: that answer is kept under the key, so ask anew."""
+        open_intent = {**INTENT, "status": status}
+        refusal = {"error": {"type": "invalid_request_error", "code": STATE_CODE, "message": ""}}
+        told = Told((200, open_intent), (400, refusal), (200, open_intent))
+        calls = StripeCalls(stripe.StripeClient("sk_test_1", http_client=told))
+
+        with pytest.raises(ApplicationError) as unknown:
+            await calls.close_intent(CloseOrder(payment_id="pay_1", intent_id="pi_1"))
+
+        assert Trouble.STICKY == unknown.value.type
+        assert ["get", "post", "get"] == told.asked
+
     async def test_second_close_is_as_good(self, desk: Desk) -> None:
         """A canceled intent counts as canceled."""
         intent = await desk.intent()

@@ -11,7 +11,8 @@ from paysaga.database.reads import Reads
 from paysaga.domain.payment import PaymentState
 from paysaga.tokens import Role
 from tests.api.world import HOUR, Api, World, a_customer, an_order, ended, refreshes, serving
-from workflows.payment import CancelRequest
+from tests.fakes import a_payment
+from workflows.payment import CancelRequest, PaymentWorkflow
 
 
 class LateReads(Reads):
@@ -272,14 +273,63 @@ class TestCancel:
 
         assert (409, "not_cancelable") == (answer.status_code, answer.json()["code"])
 
-    async def test_a_run_that_is_gone_is_202(self, api: Api, world: World) -> None:
-        """If an operator has ended the run, what becomes of the payment is theirs to say."""
+    @pytest.mark.parametrize("step", ["cancel", "retry"])
+    async def test_what_nobody_has_taken_is_not_promised(
+        self, impatient: Api, api: Api, world: World, step: str
+    ) -> None:
+        """Without a worker the run cannot accept a request, and the server may forget it: 503.
+
+        The repeat with the same key, when a worker is back, is the request.
+        """
+        payment = await api.shop.pay(
+            "pm_requires_action" if step == "cancel" else "pm_insufficient_funds"
+        )
+        await world.client.get_workflow_handle(payment["id"]).terminate()
+        await world.client.start_workflow(
+            PaymentWorkflow.run, a_payment(payment["id"]), id=payment["id"], task_queue="nobody"
+        )
+
+        answer = await impatient.shop.post(f"/payments/{payment['id']}/{step}", key=f"{step}-lost")
+
+        assert (503, "temporal_unavailable") == (answer.status_code, answer.json()["code"])
+        assert answer.headers["Retry-After"]
+        await world.client.get_workflow_handle(payment["id"]).terminate()
+
+    async def test_a_key_of_a_request_under_way_is_not_for_another(
+        self, ordered: Api, world: World
+    ) -> None:
+        """A retry waits for the shop, and is written nowhere yet: its key is no cancel's."""
+        customer = a_customer()
+        order_id = world.shop.has(f"busy-{customer}", customer)
+        body = an_order(
+            order_id=order_id,
+            customer_id=customer,
+            payment_method_id="pm_insufficient_funds",
+            amount=None,
+            currency=None,
+        )
+        declined = (await ordered.shop.post("/payments", body)).json()["payment"]
+        hasty = world.settings.model_copy(update={"api_wait_seconds": 0.5})
+        async with serving(hasty, world.shop.service, world.shop.http) as quick:
+            world.shop.is_down = True
+            retried = await quick.shop.post(f"/payments/{declined['id']}/retry", key="one-key")
+            canceled = await quick.shop.post(f"/payments/{declined['id']}/cancel", key="one-key")
+            world.shop.is_down = False
+
+        assert 202 == retried.status_code
+        assert (409, "idempotency_key_reused") == (
+            canceled.status_code,
+            canceled.json()["code"],
+        )
+
+    async def test_a_run_that_is_gone_takes_no_cancel(self, api: Api, world: World) -> None:
+        """If an operator has ended the run, nobody would carry out what 202 promises."""
         payment = await api.shop.pay("pm_requires_action")
         await world.client.get_workflow_handle(payment["id"]).terminate()
 
         answer = await api.shop.post(f"/payments/{payment['id']}/cancel")
 
-        assert (202, "requires_action") == (answer.status_code, answer.json()["status"])
+        assert (409, "not_cancelable") == (answer.status_code, answer.json()["code"])
 
     async def test_an_unknown_outcome_is_202(self, impatient: Api, api: Api, world: World) -> None:
         """While the gateway works on the money, nobody can say how a cancel ends."""

@@ -1,6 +1,8 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from paysaga.tokens import Role
 from tests.api.world import Api, World, a_customer, an_order, ended
@@ -277,6 +279,50 @@ class TestReplay:
 
 
 class TestOneOrderOnePayment:
+    async def test_what_was_accepted_and_lost_its_order_says_so(
+        self, impatient: Api, world: World
+    ) -> None:
+        """Two requests were answered 202; one of them finds its order taken, and is not lost."""
+        world.records.may_write.clear()
+        customer = a_customer()
+        order = an_order(order_id=f"late-{customer}", customer_id=customer)
+        rivals = [await impatient.shop.post("/payments", order) for _ in range(2)]
+        world.records.may_write.set()
+        for rival in rivals:
+            run = world.client.get_workflow_handle(rival.json()["id"])
+            with suppress(WorkflowFailureError):
+                await run.result()
+
+        found = {
+            rival.json()["id"]: await impatient.shop.get(f"/payments/{rival.json()['id']}")
+            for rival in rivals
+        }
+
+        [won] = [payment_id for payment_id, answer in found.items() if answer.status_code == 200]
+        [lost] = [answer for payment_id, answer in found.items() if payment_id != won]
+        assert [202, 202] == [rival.status_code for rival in rivals]
+        assert (409, "order_has_payment", won) == (
+            lost.status_code,
+            lost.json()["code"],
+            lost.json()["payment_id"],
+        )
+
+    async def test_what_a_stranger_lost_is_missing(self, impatient: Api, world: World) -> None:
+        """Nobody learns from it whose order it was."""
+        world.records.may_write.clear()
+        order = an_order(order_id=f"late-{a_customer()}")
+        rivals = [await impatient.shop.post("/payments", order) for _ in range(2)]
+        world.records.may_write.set()
+        stranger = impatient.as_(Role.CUSTOMER, a_customer())
+        for rival in rivals:
+            run = world.client.get_workflow_handle(rival.json()["id"])
+            with suppress(WorkflowFailureError):
+                await run.result()
+
+        answers = [await stranger.get(f"/payments/{rival.json()['id']}") for rival in rivals]
+
+        assert [404, 404] == [answer.status_code for answer in answers]
+
     async def test_a_second_payment_is_409_and_names_the_first(self, api: Api) -> None:
         """An order is paid once: the second try hears of the first."""
         order = an_order()

@@ -27,7 +27,14 @@ from api.app import create_app
 from paysaga.database import migrations
 from paysaga.database.engine import Sessions, create_engine
 from paysaga.domain.declines import decline_for
-from paysaga.domain.payment import Changes, Intent, IntentStatus, MethodFacts, PaymentState
+from paysaga.domain.payment import (
+    Changes,
+    Intent,
+    IntentStatus,
+    MethodFacts,
+    PaymentState,
+    Recorded,
+)
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
@@ -141,10 +148,10 @@ class HeldRecords(Records):
         self.may_write = asyncio.Event()
 
     @activity.defn
-    async def record(self, batch: Changes) -> None:
+    async def record(self, batch: Changes) -> Recorded | None:
         if batch.changes[0].state.order_id.startswith("late"):
             await self.may_write.wait()
-        await super().record(batch)
+        return await super().record(batch)
 
 
 class Shop:
@@ -316,6 +323,7 @@ async def working(
                     records.record,
                     orders.reserve,
                     orders.still_waits,
+                    orders.is_taken,
                     orders.confirm,
                     orders.release,
                 ],

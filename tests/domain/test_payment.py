@@ -414,7 +414,7 @@ class TestObserved:
     def test_late_success_counts(self) -> None:
         """3DS finished after its deadline: the attempt that was given up has paid after all."""
         state, attempt = with_action()
-        changes, over = told(rules.timed_out(state, attempt, TIMEOUT, NOON), attempt)
+        changes, over = told(rules.timed_out(state, attempt, TIMEOUT, NOON + WINDOW), attempt)
 
         (change,), won = told(
             rules.observed(changes[-1].state, an_intent(I.SUCCEEDED), over, NOON, WINDOW), over
@@ -517,6 +517,13 @@ class TestObserved:
 
 
 class TestTimedOut:
+    def test_customer_has_the_whole_time(self) -> None:
+        """A moment before its end the attempt goes on."""
+        state, attempt = with_action()
+        early = NOON + WINDOW - timedelta(microseconds=1)
+
+        assert () == rules.timed_out(state, attempt, TIMEOUT, early)
+
     def test_customer_may_choose_again(self) -> None:
         """The attempt is over, the order still theirs."""
         state, attempt = with_action()
@@ -743,6 +750,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.at += timedelta(minutes=1)
         return self.at
 
+    def _after_the_window(self) -> datetime:
+        self.at += WINDOW
+        return self.at
+
     @rule()
     def retry(self) -> None:
         """An attempt is taken while one is left and the state machine has the way."""
@@ -807,7 +818,8 @@ class AnyOrder(RuleBasedStateMachine):
     def time_out(self) -> None:
         """The customer's time for 3DS ends."""
         changes, self.attempt = told(
-            rules.timed_out(self.state, self.attempt, TIMEOUT, self._now()), self.attempt
+            rules.timed_out(self.state, self.attempt, TIMEOUT, self._after_the_window()),
+            self.attempt,
         )
         self.changes.extend(changes)
 

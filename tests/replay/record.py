@@ -21,9 +21,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from paysaga.temporal import exit_cleanly
 from tests.replay.scenarios import NAMES, Scenario, scenarios
-from tests.workflows.conftest import Running
+from tests.workflows.conftest import Running, a_worker
 from tests.workflows.conftest import _register_search_attributes as register_search_attributes
-from tests.workflows.conftest import _workers as workers
+from tests.workflows.exchange import Exchange
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 
@@ -38,8 +38,10 @@ async def record(name: str, scenario: Scenario) -> WorkflowHistory:
     """The history of one scenario, with nothing in it of this machine."""
     payment = scenario.payment.model_copy(update={"id": f"pay_{name}"})
     async with _server() as env:
-        gateway_and_orders = workers(env, scenario.world, addresses.PAYMENTS)
-        async with gateway_and_orders[0], gateway_and_orders[1]:
+        exchange = Exchange()
+        exchange.gateways[payment.id] = scenario.world.gateway
+        worker = a_worker(env, scenario.world, addresses.PAYMENTS)
+        async with worker, exchange.worker(env.client):
             run = await env.client.start_workflow(
                 PaymentWorkflow.run, payment, id=payment.id, task_queue=addresses.PAYMENTS
             )

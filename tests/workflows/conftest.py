@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,11 +14,13 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from paysaga.domain.payment import Payment, PaymentState, RequestMark
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment
+from tests.workflows.exchange import Exchange
 from workflows import addresses
 from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
 
@@ -100,8 +102,15 @@ async def env() -> AsyncIterator[WorkflowEnvironment]:
         yield started
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def exchange(env: WorkflowEnvironment) -> AsyncIterator[Exchange]:
+    exchange = Exchange()
+    async with exchange.worker(env.client):
+        yield exchange
+
+
 @pytest.fixture
-def pay(env: WorkflowEnvironment) -> Start:
+def pay(env: WorkflowEnvironment, exchange: Exchange) -> Start:
     """Start a payment in a world of its own, with a worker of its own."""
 
     @asynccontextmanager
@@ -109,43 +118,34 @@ def pay(env: WorkflowEnvironment) -> Start:
         payment = payment or a_payment()
         payment = payment.model_copy(update={"id": f"pay_{uuid4().hex}"})
         queue = f"payments-{payment.id}"
-        workers = _workers(env, world, queue)
-        async with workers[0], workers[1]:
+        exchange.gateways[payment.id] = world.gateway
+        async with a_worker(env, world, queue):
             run = await env.client.start_workflow(
                 PaymentWorkflow.run, payment, id=payment.id, task_queue=queue
             )
             yield Running(env, run, world)
+            # What a test leaves under way would stop the clock of all that follow.
+            with suppress(RPCError):
+                await run.terminate()
 
     return start
 
 
-def _workers(env: WorkflowEnvironment, world: World, queue: str) -> tuple[Worker, Worker]:
-    gateway, records, orders = world.gateway, world.records, world.orders
-    return (
-        Worker(
-            env.client,
-            task_queue=queue,
-            workflows=[PaymentWorkflow],
-            activities=[
-                records.record,
-                orders.reserve,
-                orders.still_waits,
-                orders.confirm,
-                orders.release,
-            ],
-        ),
-        Worker(
-            env.client,
-            task_queue=addresses.GATEWAY,
-            activities=[
-                gateway.create_intent,
-                gateway.confirm_intent,
-                gateway.retrieve_intent,
-                gateway.close_intent,
-                gateway.refund_intent,
-                gateway.retrieve_refund,
-            ],
-        ),
+def a_worker(env: WorkflowEnvironment, world: World, queue: str) -> Worker:
+    """Runs the payment's workflow, and what is beside it but the gateway."""
+    records, orders = world.records, world.orders
+    return Worker(
+        env.client,
+        task_queue=queue,
+        workflows=[PaymentWorkflow],
+        activities=[
+            records.record,
+            orders.reserve,
+            orders.still_waits,
+            orders.is_taken,
+            orders.confirm,
+            orders.release,
+        ],
     )
 
 

@@ -543,6 +543,24 @@ class TestGatewayTrouble:
         assert (S.PROCESSING, Reason.GATEWAY_PROCESSING) == (first.status, first.reason)
         assert S.SUCCEEDED is result.status
 
+    async def test_page_that_has_just_come_gets_its_time(self, pay: Start) -> None:
+        """The run's own look finds that the bank asks the customer: their time begins then."""
+        world = World(FakeGateway("processing"))
+
+        async with pay(world, a_payment(attempts=1)) as payment:
+            await payment.first_outcome()
+            world.gateway.becomes("requires_action")
+            await payment.pass_time_until(
+                lambda: world.records.state.reason is not Reason.GATEWAY_PROCESSING
+            )
+            await payment.sleep(timedelta(minutes=10))
+            waiting = world.records.state
+            world.gateway.becomes("succeeded")
+            result = await payment.result()
+
+        assert S.REQUIRES_ACTION is waiting.status
+        assert S.SUCCEEDED is result.status
+
     async def test_money_on_its_way_outlives_the_hold(self, pay: Start) -> None:
         """The hold does not end what the gateway is still deciding."""
         world = World(FakeGateway("processing"))

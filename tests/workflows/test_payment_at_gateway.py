@@ -22,7 +22,7 @@ from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason,
 from tests.fakes import a_payment
 from tests.simulated import Simulated, gateway
 from tests.workflows.conftest import Run
-from workflows import addresses
+from tests.workflows.exchange import Exchange
 from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
 
 S = PaymentStatus
@@ -86,31 +86,24 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asyn
 
 
 @pytest.fixture
-def shop(env: WorkflowEnvironment, simulated: Simulated, engine: AsyncEngine) -> Open:
+def shop(
+    env: WorkflowEnvironment, exchange: Exchange, simulated: Simulated, engine: AsyncEngine
+) -> Open:
     """Start a payment of its own order."""
 
     @asynccontextmanager
     async def start(method: str = "pm_card_visa", hold: timedelta = DAY) -> AsyncIterator[Shop]:
         payment = _payment(method, hold)
-        calls, records = StripeCalls(simulated.client), Records(sessions(engine))
+        exchange.gateways[payment.id] = StripeCalls(simulated.client)
+        records = Records(sessions(engine))
         queue = f"queue-{payment.id}"
-        desk = Worker(
-            env.client,
-            task_queue=addresses.GATEWAY,
-            activities=[
-                calls.create_intent,
-                calls.confirm_intent,
-                calls.retrieve_intent,
-                calls.close_intent,
-            ],
-        )
         book = Worker(
             env.client,
             task_queue=queue,
             workflows=[PaymentWorkflow],
             activities=[records.record],
         )
-        async with desk, book:
+        async with book:
             run = await env.client.start_workflow(
                 PaymentWorkflow.run, payment, id=payment.id, task_queue=queue
             )

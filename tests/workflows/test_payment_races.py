@@ -6,7 +6,7 @@ no run is left failing its workflow tasks.
 
 import asyncio
 import sys
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,14 +38,11 @@ from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
     Worker,
 )
 
 from activities.errors import Trouble
-from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from activities.stripe_calls import CloseOrder, ConfirmOrder, Refund, RefundOrder
 from paysaga.domain.payment import (
     FINAL,
     Change,
@@ -62,6 +59,7 @@ from paysaga.domain.payment import (
 )
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import World
+from tests.workflows.exchange import Exchange, Road
 from workflows import addresses, collection
 from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
 
@@ -80,104 +78,6 @@ SERVER = (
 # A local activity that takes longer than this lets the run hear of other things meanwhile.
 SHORT = timedelta(seconds=1)
 DECIDED = frozenset({IntentStatus.SUCCEEDED, IntentStatus.CANCELED})
-
-
-class Gate:
-    """A place where an activity waits until the test lets it go on."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.open = asyncio.Event()
-
-
-class Road:
-    """The way to the activities and back: with gates, and with replies that get lost.
-
-    `before` and `after` hold, by the activity's name, the errors that come instead of the call or
-    instead of its answer.
-    """
-
-    def __init__(self) -> None:
-        self.gates: dict[str, Gate] = {}
-        self.before: dict[str, deque[Exception]] = defaultdict(deque)
-        self.after: dict[str, deque[Exception]] = defaultdict(deque)
-
-    def close(self, name: str) -> Gate:
-        self.gates[name] = Gate()
-        return self.gates[name]
-
-    async def there(self, name: str) -> None:
-        if gate := self.gates.get(name):
-            gate.reached.set()
-            await gate.open.wait()
-        if self.before[name]:
-            raise self.before[name].popleft()
-
-    def back(self, name: str) -> None:
-        if self.after[name]:
-            raise self.after[name].popleft()
-
-
-class Exchange(Interceptor):
-    """All stages' gateways behind the one worker of the gateway's queue, by the run's id.
-
-    A worker of its own for each test would do, but for a flaw of the time-skipping server: it may
-    hand a task to the poll of a worker that is gone, and the task is lost for 30 seconds.
-    """
-
-    def __init__(self) -> None:
-        self.gateways: dict[str, FakeGateway] = {}
-        self.roads: dict[str, Road] = {}
-
-    @activity.defn
-    async def create_intent(self, order: IntentOrder) -> Intent:
-        return await self._gateway.create_intent(order)
-
-    @activity.defn
-    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
-        return await self._gateway.confirm_intent(order)
-
-    @activity.defn
-    async def retrieve_intent(self, intent_id: str) -> Intent:
-        return await self._gateway.retrieve_intent(intent_id)
-
-    @activity.defn
-    async def close_intent(self, order: CloseOrder) -> Intent:
-        return await self._gateway.close_intent(order)
-
-    @activity.defn
-    async def refund_intent(self, order: RefundOrder) -> Refund:
-        return await self._gateway.refund_intent(order)
-
-    @activity.defn
-    async def retrieve_refund(self, refund_id: str) -> Refund:
-        return await self._gateway.retrieve_refund(refund_id)
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's word
-        return _OnTheRoad(next, self)
-
-    @property
-    def _gateway(self) -> FakeGateway:
-        return self.gateways[_run_id()]
-
-
-class _OnTheRoad(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, exchange: Exchange) -> None:
-        super().__init__(following)
-        self._exchange = exchange
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's word
-        road, name = self._exchange.roads[_run_id()], activity.info().activity_type
-        await road.there(name)
-        answer = await super().execute_activity(input)
-        road.back(name)
-        return answer
-
-
-def _run_id() -> str:
-    run_id = activity.info().workflow_id
-    assert run_id is not None
-    return run_id
 
 
 class StripeLike(FakeGateway):
@@ -300,6 +200,7 @@ class Stage:
                     records.record,
                     orders.reserve,
                     orders.still_waits,
+                    orders.is_taken,
                     orders.confirm,
                     orders.release,
                 ],
@@ -395,19 +296,7 @@ async def house() -> AsyncIterator[House]:
             search_attributes=addresses.SEARCH_ATTRIBUTES,
             data_converter=pydantic_data_converter,
         ) as env,
-        Worker(
-            env.client,
-            task_queue=addresses.GATEWAY,
-            activities=[
-                exchange.create_intent,
-                exchange.confirm_intent,
-                exchange.retrieve_intent,
-                exchange.close_intent,
-                exchange.refund_intent,
-                exchange.retrieve_refund,
-            ],
-            interceptors=[exchange],
-        ),
+        exchange.worker(env.client),
     ):
         yield House(env, exchange)
 
@@ -515,8 +404,7 @@ class TestRequestsBeforeTheAttempt:
             result = await _result(stage)
             answer = await retried
 
-        assert result == answer
-        assert S.EXPIRED is result.status
+        assert S.EXPIRED is result.status is answer.status
         assert 1 == world.gateway.calls.count("confirm")
 
     async def test_retry_that_meets_a_cancel_is_not_charged(self, house: House) -> None:
@@ -534,8 +422,7 @@ class TestRequestsBeforeTheAttempt:
             result = await _result(stage)
             answer = await retried
 
-        assert result == answer
-        assert S.CANCELED is result.status
+        assert S.CANCELED is result.status is answer.status
         assert 1 == world.gateway.calls.count("confirm")
 
 
@@ -650,9 +537,12 @@ class TestRequestsDuringTheAttempt:
             world.gateway.becomes("succeeded")
             look.open.set()
             answer = await retried
+            await _result(stage)
 
         assert S.SUCCEEDED is answer.status
         assert 1 == world.gateway.calls.count("confirm")
+        asked = [change.request for change in world.records.changes[1:] if change.request]
+        assert 1 == len(asked)  # the request is known when it comes again
 
     async def test_retry_during_a_look_that_moves_the_payment_hears_where_it_stands(
         self, house: House
@@ -791,6 +681,72 @@ class TestGatewayRefuses:
         assert S.NEEDS_OPERATOR is status
 
 
+class TestFoundByItself:
+    async def test_old_attempts_late_decline_is_not_the_new_ones(self, house: House) -> None:
+        """What is known before an attempt is what the gateway shows then, not what it once said."""
+        world = World(FakeGateway("requires_action", "succeeded"))
+
+        async with on_stage(house, world) as stage:
+            await stage.first_outcome()
+            while world.records.state.status is not S.AWAITING_RETRY:
+                await stage.sleep(timedelta(minutes=1))
+            world.gateway.becomes("insufficient_funds")  # late, and its webhook is lost
+            answer = await stage.retry()
+
+        confirms = [order for order in world.gateway.orders if isinstance(order, ConfirmOrder)]
+        assert S.SUCCEEDED is answer.status
+        assert [None, "ch_1"] == [order.seen_charge_id for order in confirms]
+
+    async def test_refresh_during_a_slow_cancel_is_answered(self, house: House) -> None:
+        """Who asks while the gateway neither cancels nor tells hears how it stands."""
+        world = World(FakeGateway("requires_action"))
+        world.gateway.cannot_cancel = IntentStatus.REQUIRES_ACTION
+
+        async with on_stage(house, world) as stage:
+            await stage.first_outcome()
+            canceled = stage.cancel()
+            refreshed = stage.refresh()
+            while not refreshed.done():
+                await stage.sleep(timedelta(seconds=30))
+            world.gateway.cannot_cancel = None
+            await _result(stage)
+
+        assert S.REQUIRES_ACTION is (await refreshed).status
+        assert S.CANCELED is (await canceled).status
+
+
+class TestKeysOfRetries:
+    async def test_retry_of_a_lost_order_is_known_when_it_comes_again(self, house: House) -> None:
+        """The order is gone: no attempt is made, and the key stays the request's."""
+        world = World(StripeLike("generic_decline"), orders=FakeOrders(refused={"still_waits"}))
+
+        async with on_stage(house, world, a_payment(has_order_service=True)) as stage:
+            await stage.first_outcome()
+            answer = await stage.retry()
+            await _result(stage)
+
+        asked = [change.request for change in world.records.changes[1:] if change.request]
+        assert (S.CANCELED, Reason.ORDER_REFUSED) == (answer.status, answer.reason)
+        assert 1 == len(asked)
+
+
+class TestDatabaseOutage:
+    async def test_long_outage_does_not_fill_the_history(self, house: House) -> None:
+        """When the local tries have come to their end, an activity waits for the database."""
+        world = World(StripeLike("succeeded"))
+        road = Road()
+        road.before["record"].append(ApplicationError("no local try is left", non_retryable=True))
+        road.before["record"].extend([ConnectionError("the database is away")] * 40)
+
+        async with on_stage(house, world, road=road) as stage:
+            result = await _result(stage)
+            events = await stage.events()
+
+        assert S.SUCCEEDED is result.status
+        assert [S.CREATED, S.PROCESSING, S.SUCCEEDED] == world.records.statuses
+        assert 100 > len(events)
+
+
 class TestGatewayOutage:
     async def test_silence_for_days_is_asked_by_the_hour(self, house: House) -> None:
         """A cancel that has no proof for a day is asked again every hour, under a new key."""
@@ -800,9 +756,8 @@ class TestGatewayOutage:
 
         async with on_stage(house, world, road=road) as stage:
             await stage.first_outcome()
-            canceled = stage.cancel()
+            await stage.accepted_cancel()
             result = await _result(stage)
-            await asyncio.wait([canceled])
 
         (order,) = [order for order in world.gateway.orders if isinstance(order, CloseOrder)]
         assert S.CANCELED is result.status
@@ -989,7 +944,74 @@ class TestCanceledRun:
         assert 0 == state.amount_captured
 
 
+class TestCanceledRunTells:
+    async def test_parked_payment_whose_intent_is_canceled_is_over(self, house: House) -> None:
+        """Canceling the run is the operator's way out: all is put back, and the order is free."""
+        world = World(FakeGateway("requires_action"))
+
+        async with on_stage(house, world, a_payment(has_order_service=True)) as stage:
+            await stage.first_outcome()
+            world.gateway.troubles["look"] = deque([trouble(Trouble.REFUSED)])
+            parked = await stage.refresh()
+            world.gateway.troubles.clear()
+            await stage.run.cancel()
+            state = await _result(stage)
+
+        assert S.NEEDS_OPERATOR is parked.status
+        assert (S.CANCELED, Reason.RUN_CANCELED) == (state.status, state.reason)
+        assert "release" in world.orders.calls
+
+    async def test_silent_order_service_does_not_keep_the_news_back(self, house: House) -> None:
+        """The intent is canceled: that is told, and no retry taken, while the order is let go."""
+        world = World(FakeGateway("generic_decline"), orders=FakeOrders(down={"release": 10**9}))
+
+        async with on_stage(house, world, a_payment(has_order_service=True)) as stage:
+            await stage.first_outcome()
+            await stage.run.cancel()
+            while world.records.state.status is not S.CANCELED:
+                await stage.sleep(timedelta(seconds=1))
+            with pytest.raises(WorkflowUpdateFailedError):
+                await stage.retry()
+            world.orders.down.clear()
+            await _result(stage)
+
+        assert Reason.RUN_CANCELED is world.records.state.reason
+        assert "release" == world.orders.calls[-1]
+
+    async def test_order_that_a_lost_task_has_confirmed_stays_paid(self, house: House) -> None:
+        """The shop has the order, though the run does not know: it is asked before a refund."""
+        world = World(StripeLike("succeeded"))
+        road = Road()
+        gate = road.close("confirm")
+
+        async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
+            await gate.reached.wait()
+            world.orders.paid = True
+            await stage.worker.aclose()
+            await stage.run.cancel()
+            gate.open.set()
+            await stage.start_worker()
+            state = await _result(stage)
+
+        assert (Fulfillment.CONFIRMED, 0) == (state.fulfillment, state.amount_refunded)
+
+
 class TestTaskDoneAgain:
+    async def test_end_that_a_lost_task_has_written_lets_the_order_go(self, house: House) -> None:
+        """The repeat finds the payment over, and does what comes after the end."""
+        world = World(FakeGateway(), orders=FakeOrders(refused={"reserve"}))
+        payment = a_payment(has_order_service=True)
+        async with on_stage(house, world, payment) as stage:
+            await _result(stage)
+        again = World(FakeGateway(), records=world.records)
+
+        async with on_stage(house, again, payment) as stage:
+            result = await _result(stage)
+
+        assert S.CANCELED is result.status
+        assert ["release"] == again.orders.calls
+        assert [] == again.gateway.calls
+
     @pytest.mark.parametrize("word", ["succeeded", "generic_decline"])
     async def test_what_was_written_stands_when_its_repeat_decides_otherwise(
         self, house: House, word: str

@@ -1,0 +1,143 @@
+"""One worker for the gateway's queue of a server, and the way to it: with gates and losses."""
+
+import asyncio
+from collections import defaultdict, deque
+from typing import Any, Protocol
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    Worker,
+)
+
+from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from paysaga.domain.payment import Intent
+from workflows import addresses
+
+
+class Gate:
+    """A place where an activity waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+
+class Road:
+    """The way to the activities and back: with gates, and with replies that get lost.
+
+    `before` and `after` hold, by the activity's name, the errors that come instead of the call or
+    instead of its answer.
+    """
+
+    def __init__(self) -> None:
+        self.gates: dict[str, Gate] = {}
+        self.before: dict[str, deque[Exception]] = defaultdict(deque)
+        self.after: dict[str, deque[Exception]] = defaultdict(deque)
+
+    def close(self, name: str) -> Gate:
+        self.gates[name] = Gate()
+        return self.gates[name]
+
+    async def there(self, name: str) -> None:
+        if gate := self.gates.get(name):
+            gate.reached.set()
+            await gate.open.wait()
+        if self.before[name]:
+            raise self.before[name].popleft()
+
+    def back(self, name: str) -> None:
+        if self.after[name]:
+            raise self.after[name].popleft()
+
+
+class Gateway(Protocol):
+    """The activities of the gateway's queue: the real ones, or those that remember."""
+
+    async def create_intent(self, order: IntentOrder) -> Intent: ...
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent: ...
+    async def retrieve_intent(self, intent_id: str) -> Intent: ...
+    async def close_intent(self, order: CloseOrder) -> Intent: ...
+    async def refund_intent(self, order: RefundOrder) -> Refund: ...
+    async def retrieve_refund(self, refund_id: str) -> Refund: ...
+
+
+class Exchange(Interceptor):
+    """All tests' gateways behind the one worker of the gateway's queue, by the run's id.
+
+    A worker of its own for each test would do, but for a flaw of the time-skipping server: it may
+    hand a task to the poll of a worker that is gone, and the task is lost for 30 seconds.
+    """
+
+    def __init__(self) -> None:
+        self.gateways: dict[str, Gateway] = {}
+        self.roads: dict[str, Road] = defaultdict(Road)
+
+    def worker(self, client: Client) -> Worker:
+        """The one worker of the gateway's queue."""
+        return Worker(
+            client,
+            task_queue=addresses.GATEWAY,
+            activities=[
+                self.create_intent,
+                self.confirm_intent,
+                self.retrieve_intent,
+                self.close_intent,
+                self.refund_intent,
+                self.retrieve_refund,
+            ],
+            interceptors=[self],
+        )
+
+    @activity.defn
+    async def create_intent(self, order: IntentOrder) -> Intent:
+        return await self._gateway.create_intent(order)
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        return await self._gateway.confirm_intent(order)
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        return await self._gateway.retrieve_intent(intent_id)
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        return await self._gateway.close_intent(order)
+
+    @activity.defn
+    async def refund_intent(self, order: RefundOrder) -> Refund:
+        return await self._gateway.refund_intent(order)
+
+    @activity.defn
+    async def retrieve_refund(self, refund_id: str) -> Refund:
+        return await self._gateway.retrieve_refund(refund_id)
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's word
+        return _OnTheRoad(next, self)
+
+    @property
+    def _gateway(self) -> Gateway:
+        return self.gateways[_run_id()]
+
+
+class _OnTheRoad(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, exchange: Exchange) -> None:
+        super().__init__(following)
+        self._exchange = exchange
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's word
+        road, name = self._exchange.roads[_run_id()], activity.info().activity_type
+        await road.there(name)
+        answer = await super().execute_activity(input)
+        road.back(name)
+        return answer
+
+
+def _run_id() -> str:
+    run_id = activity.info().workflow_id
+    assert run_id is not None
+    return run_id
