@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Final, Literal
 
-from fastapi import Header, Query
+from fastapi import Header
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
@@ -19,6 +19,7 @@ from pydantic import (
 from api.identity import CUSTOMER_ID_PATTERN
 from paysaga.domain import ids
 from paysaga.domain.money import Currency
+from paysaga.domain.payment import PaymentStatus
 
 ORDER_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$"
 PAYMENT_ID_PATTERN: Final = r"^pay_[a-z2-7]{26}$"
@@ -79,8 +80,9 @@ IdempotencyKey = Annotated[
     ),
 ]
 Cursor = Annotated[
-    str | None,
-    Query(pattern=r"^[A-Za-z0-9_=-]{1,200}$", description="`next_after` of the page before"),
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_=-]{1,200}$"),
+    Field(description="`next_after` of the page before"),
 ]
 
 
@@ -107,6 +109,18 @@ class PaymentOrder(Body):
     description: Description | None = None
     return_url: WebAddress
     metadata: Metadata = Field(default_factory=dict)
+
+
+class PaymentFilter(BaseModel):
+    """Which payments a page holds. A misspelt name is refused: it would find everybody's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: PaymentStatus | None = None
+    order_id: OrderId | None = None
+    customer_id: CustomerId | None = None
+    after: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 class RetryOrder(Body):

@@ -116,8 +116,18 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     for detail in found:
         if detail["type"] == "missing" and _field(detail["loc"]).lower() == "idempotency-key":
             return await answer(request, KeyMissing())
+    if any(tuple(detail["loc"]) == ("body",) for detail in found):
+        return problem(request, PROBLEMS[Invalid], errors=[_about_body(request)])
     told = [FieldError(field=_field(detail["loc"]), message=_message(detail)) for detail in found]
     return problem(request, PROBLEMS[Invalid], errors=told)
+
+
+def _about_body(request: Request) -> FieldError:
+    """Why the body as a whole is not taken: it is missing, no object, or not called JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return FieldError(field="Content-Type", message="Send JSON as application/json.")
+    return FieldError(field="body", message="A JSON object is needed.")
 
 
 async def _http(request: Request, error: Exception) -> Response:

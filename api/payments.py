@@ -10,22 +10,20 @@ from fastapi.responses import RedirectResponse
 
 from api.answers import outcome, payment_view, replayed
 from api.bodies import (
-    ORDER_ID_PATTERN,
     PAYMENT_ID_PATTERN,
-    Cursor,
     IdempotencyKey,
+    PaymentFilter,
     PaymentOrder,
     RetryOrder,
 )
 from api.changing import Changing
 from api.connections import Here
 from api.documents import READ, SEEN, changed, problems
-from api.identity import CUSTOMER_ID_PATTERN
 from api.refusals import Missing
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
 from api.visible import Payer, PaymentId, VisiblePayment, Who
-from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.payment import PaymentState
 
 router: Final = APIRouter(prefix="/payments", tags=["payments"])
 
@@ -55,21 +53,15 @@ async def start_payment(
 
 @router.get("", operation_id="list_payments", responses=READ)
 async def list_payments(
-    here: Here,
-    who: Who,
-    status: PaymentStatus | None = None,
-    order_id: Annotated[str | None, Query(pattern=ORDER_ID_PATTERN)] = None,
-    customer_id: Annotated[str | None, Query(pattern=CUSTOMER_ID_PATTERN)] = None,
-    after: Cursor = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    here: Here, who: Who, wanted: Annotated[PaymentFilter, Query()]
 ) -> PaymentPage:
     """The caller's payments (everybody's for the shop), newest first."""
     page = await here.reads.payments(
-        customer_id=who.only_customer or customer_id,
-        status=status,
-        order_id=order_id,
-        after=after,
-        limit=limit,
+        customer_id=who.only_customer or wanted.customer_id,
+        status=wanted.status,
+        order_id=wanted.order_id,
+        after=wanted.after,
+        limit=wanted.limit,
     )
     items = [payment_view(here.settings, who, state) for state in page.payments]
     return PaymentPage(items=items, next_after=page.next)

@@ -108,7 +108,7 @@ class TestMalformed:
         assert answer.json().keys() >= SHAPE
 
     async def test_another_kind_of_content_is_refused(self, api: Api) -> None:
-        """A form is no JSON."""
+        """A form is no JSON, and whoever forgot to say that it is one is told so."""
         answer = await post_raw(
             api,
             json.dumps(an_order()).encode(),
@@ -116,6 +116,14 @@ class TestMalformed:
         )
 
         assert 422 == answer.status_code
+        assert ["Content-Type"] == [error["field"] for error in answer.json()["errors"]]
+
+    async def test_a_list_is_no_object(self, api: Api) -> None:
+        """What is wrong with the body as a whole is told of the body."""
+        answer = await post_raw(api, json.dumps([an_order()]).encode())
+
+        assert 422 == answer.status_code
+        assert ["body"] == [error["field"] for error in answer.json()["errors"]]
 
 
 class TestCardNumbers:

@@ -135,6 +135,13 @@ class TestList:
         assert [payments[1]] == by_status.json()["items"]
         assert [payments[2]] == by_order.json()["items"]
 
+    async def test_a_misspelt_filter_is_refused(self, api: Api) -> None:
+        """Ignored, it would find everybody's payments."""
+        answer = await api.shop.get("/payments", order="order-1")
+
+        assert 422 == answer.status_code
+        assert ["order"] == [error["field"] for error in answer.json()["errors"]]
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [

@@ -11,6 +11,12 @@ from paysaga.tokens import Role, issue_token
 _TOKEN_LIFETIME: Final = timedelta(minutes=5)
 _TIMEOUT: Final = httpx.Timeout(20, connect=3)
 
+_CLOSED: Final = "Payments are not available at the moment. Try again soon."
+_UNKNOWN: Final = (
+    "We do not know yet whether that arrived. Look at your order in a moment: if it did, it goes on"
+    " by itself, and nothing is charged twice."
+)
+
 Payment = dict[str, Any]
 
 
@@ -65,7 +71,7 @@ class Till:
                 answer = await http.request(method, self._base + path, json=body)
             told: Payment = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise TillClosed("Payments are not available at the moment. Try again soon.") from error
+            raise TillClosed(_UNKNOWN if key else _CLOSED) from error
         if answer.is_success:
             return told
         if told.get("payment") or answer.status_code in {404, 409}:
