@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 	--no-emit-index-url
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: menu install demo demo-reset test test-full test-stripe check format lock bench up clean
+.PHONY: menu install demo demo-reset test test-full test-stripe stripe-key check format lock bench up clean
 
 menu: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,9 +33,12 @@ test: $(VENV)/installed-dev ## the tests, under 10 minutes; with TEST_POSTGRES_U
 test-full: $(VENV)/installed-dev ## the long runs, on top of make test
 	@$(PYTEST) -m full $(ARGS)
 
-test-stripe: $(VENV)/installed-dev ## the gateway's tests against your own test account (STRIPE_TEST_KEY)
-	@test -n "$$STRIPE_TEST_KEY" || { echo "Set STRIPE_TEST_KEY to the secret key of a Stripe test account (sk_test_...)."; exit 2; }
+test-stripe: stripe-key $(VENV)/installed-dev ## the gateway's tests against your own test account (STRIPE_TEST_KEY)
 	@$(BIN)/python -m pytest -m stripe $(ARGS)
+
+# Before the installation: nobody should wait a minute to learn that the key is missing.
+stripe-key:
+	@test -n "$$STRIPE_TEST_KEY" || { echo "Set STRIPE_TEST_KEY to the secret key of a Stripe test account (sk_test_...)."; exit 2; }
 
 check: $(VENV)/installed-dev ## style, types and who imports whom
 	@$(BIN)/ruff check --quiet .

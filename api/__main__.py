@@ -3,6 +3,7 @@
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -13,12 +14,18 @@ from paysaga.logs import configure_logs
 from paysaga.settings import Settings, WrongSettings, load_settings
 from paysaga.temporal import exit_cleanly
 
+_USAGE: Final = (
+    "usage: python -m api, without arguments; see docs/configuration.md for its variables\n"
+)
 _DRAIN_SECONDS: Final = 15
 _BACKLOG: Final = 2048
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Exit code 0 after a stop, 2 when the settings or the port cannot be used."""
+    if arguments:
+        sys.stderr.write(_USAGE)
+        return 2
     exit_cleanly()
     try:
         settings = load_settings()
@@ -62,4 +69,4 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 import jwt
 
 from paysaga.settings import Environment, Settings
+
+ISSUED_ELSEWHERE: Final = "in production the shop's auth service issues tokens"
 
 
 class Role(StrEnum):
@@ -35,7 +38,7 @@ def issue_token(settings: Settings, subject: str, role: Role, lifetime: timedelt
         NoTokensHere: In production, or where only an auth service holds the key.
     """
     if settings.environment is Environment.PRODUCTION:
-        raise NoTokensHere("in production the shop's auth service issues tokens")
+        raise NoTokensHere(ISSUED_ELSEWHERE)
     if settings.jwt_secret is None or settings.jwt_jwks_url is not None:
         raise NoTokensHere("tokens are signed by the auth service behind JWT_JWKS_URL")
     now = datetime.now(UTC)

@@ -1,6 +1,8 @@
 """`python -m worker`: run workflows and activities until told to stop."""
 
 import sys
+from collections.abc import Sequence
+from typing import Final
 
 import uvloop
 
@@ -9,9 +11,16 @@ from paysaga.settings import WrongSettings, load_settings
 from paysaga.temporal import exit_cleanly
 from worker.main import serve
 
+_USAGE: Final = (
+    "usage: python -m worker, without arguments; see docs/configuration.md for its variables\n"
+)
 
-def main() -> int:
+
+def main(arguments: Sequence[str] = ()) -> int:
     """Exit code 0 after a drained stop, 2 when the settings cannot be used."""
+    if arguments:
+        sys.stderr.write(_USAGE)
+        return 2
     exit_cleanly()
     try:
         settings = load_settings()
@@ -24,4 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

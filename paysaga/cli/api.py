@@ -73,8 +73,8 @@ def connected() -> Iterator[PaymentsApi]:
     token = os.environ.get("PAYSAGA_TOKEN") or _left_by_the_demo(TOKEN_FILE)
     if not token:
         raise CannotAsk(
-            "There is no token: set PAYSAGA_TOKEN, or start the demo, which leaves one in"
-            f" {_state() / TOKEN_FILE}."
+            "There is no token: set PAYSAGA_TOKEN, or come to the directory where the demo runs:"
+            f" it leaves one, looked for in {(_state() / TOKEN_FILE).absolute()}."
         )
     if not token.isascii() or not token.isprintable():
         raise CannotAsk("PAYSAGA_TOKEN is not a token: it has characters that none can have.")

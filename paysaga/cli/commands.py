@@ -1,17 +1,20 @@
 """The commands and what they end with: 0 done, 1 refused or not found, 2 usage or no connection."""
 
+import os
+import re
 import sys
 from datetime import timedelta
 from typing import Annotated, NoReturn
 
 import typer
 
+from api.identity import CUSTOMER_ID_PATTERN
 from paysaga.cli import api, show, temporal_setup
-from paysaga.cli.trouble import CannotAsk, CliError, Refused
+from paysaga.cli.trouble import CannotAsk, CliError, Refused, WrongUsage
 from paysaga.domain.payment import PaymentStatus
-from paysaga.settings import WrongSettings, load_settings
+from paysaga.settings import Environment, WrongSettings, load_settings
 from paysaga.temporal import exit_cleanly
-from paysaga.tokens import NoTokensHere, Role, issue_token
+from paysaga.tokens import ISSUED_ELSEWHERE, NoTokensHere, Role, issue_token
 
 LONGEST_HOURS = 24 * 365
 
@@ -79,6 +82,13 @@ def token(
     hours: Annotated[int, typer.Option(min=1, max=LONGEST_HOURS, help="How long it is good.")] = 12,
 ) -> None:
     """Print a token, signed with JWT_SECRET. Development only: elsewhere the auth service does."""
+    # Asked before all else: a person in production needs no advice on its keys.
+    if os.environ.get("ENVIRONMENT") == Environment.PRODUCTION:
+        raise Refused(f"No token: {ISSUED_ELSEWHERE}.")
+    if role is Role.CUSTOMER and not re.fullmatch(CUSTOMER_ID_PATTERN, subject):
+        raise WrongUsage(
+            f"--subject {subject}: the subject of a customer's token is the customer's id, cst_..."
+        )
     try:
         settings = load_settings()
         typer.echo(issue_token(settings, subject, role, timedelta(hours=hours)))

@@ -12,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from paysaga.domain.money import Money
+from paysaga.domain.payment import WITHOUT_MONEY, Fulfillment
 
 _COLORS = {"succeeded": "green", "failed": "red", "canceled": "yellow", "expired": "yellow"}
 _PIPE_WIDTH = 140
+_UNBOUNDED = 1000
 
 
 def as_json(told: object) -> None:
@@ -37,22 +39,19 @@ def payment(told: dict[str, Any], history: dict[str, Any]) -> None:
 
 
 def payments(page: dict[str, Any]) -> None:
-    """One line for each payment."""
+    """One line for each payment; two where a line is too short for all that it must say."""
     console = _console()
     if not page["items"]:
         console.print("No payments.")
         return
-    table = _table("Payment", "Status", "Amount", "Order", "Customer", "Since")
-    for told in page["items"]:
-        table.add_row(
-            told["id"],
-            _status(told),
-            _amount(told["amount"], told["currency"]),
-            told["order_id"],
-            told["customer_id"],
-            _moment(told["created_at"]),
-        )
-    console.print(table)
+    table = _payments(page["items"])
+    needed = console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
+    if not console.is_terminal:
+        console.width = max(console.width, needed)
+    if needed <= console.width:
+        console.print(table)
+    else:
+        _print_stacked(console, page["items"])
     if page["next_after"]:
         console.print("[dim]There are more: narrow the list, or raise --limit.[/]")
 
@@ -71,7 +70,7 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
             ("Amount", _amount(told["amount"], told["currency"])),
             ("Money", ", ".join(moved)),
             ("Reason", told["reason"].replace("_", " ")),
-            ("Order", f"{told['order_id']} ({told['fulfillment'] or 'no order service'})"),
+            ("Order", _order(told)),
             ("Customer", told["customer_id"]),
             ("Method", card),
             ("Attempts", f"{told['attempts_used']} used, {told['attempts_left']} left"),
@@ -81,6 +80,36 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
         )
         if value
     ]
+
+
+def _payments(items: list[dict[str, Any]]) -> Table:
+    table = _table("Payment", "Status", "Amount", "Order", "Customer", "Since")
+    for told in items:
+        table.add_row(
+            told["id"],
+            _status(told),
+            _amount(told["amount"], told["currency"]),
+            told["order_id"],
+            told["customer_id"],
+            _moment(told["created_at"]),
+        )
+    return table
+
+
+def _print_stacked(console: Console, items: list[dict[str, Any]]) -> None:
+    for told in items:
+        amount = _amount(told["amount"], told["currency"])
+        console.print(escape(told["id"]), _status(told), amount, sep="  ", soft_wrap=True)
+        rest = (told["order_id"], told["customer_id"], _moment(told["created_at"]))
+        console.print(f"  [dim]{escape('  '.join(rest))}[/]", soft_wrap=True)
+
+
+def _order(told: dict[str, Any]) -> str:
+    if told["fulfillment"] is None:
+        return f"{told['order_id']} (no order service)"
+    if told["fulfillment"] == Fulfillment.PENDING and told["status"] in WITHOUT_MONEY:
+        return str(told["order_id"])  # it was never paid: nobody will ever fulfill it
+    return f"{told['order_id']} ({told['fulfillment']})"
 
 
 def _history(entries: list[dict[str, Any]]) -> Table:

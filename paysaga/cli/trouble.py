@@ -15,6 +15,12 @@ class Refused(CliError):
     exit_code = 1
 
 
+class WrongUsage(CliError):
+    """What was typed cannot be meant."""
+
+    exit_code = 2
+
+
 class CannotAsk(CliError):
     """There was nobody to ask, or nothing to ask with."""
 

@@ -32,7 +32,7 @@ def main() -> int:
         settings = load_demo_settings()
         if wish.reset:
             preflight.forget(settings)
-            console.print(f"{settings.state} is empty again.")
+            console.print(f"Forgotten: what the demo kept in {settings.state}.", soft_wrap=True)
             return 0
         with preflight.only_one(settings):
             preflight.check(settings)

@@ -39,6 +39,7 @@ class Child:
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._started = datetime.now(UTC)
+        self._log_began = 0
 
     @property
     def pid(self) -> int | None:
@@ -104,6 +105,7 @@ class Child:
         tethered = (sys.executable, "-IS", tether.__file__, str(os.getpid()))
         self._started = datetime.now(UTC)
         with self._log.open("ab") as log:
+            self._log_began = log.tell()
             # A session of its own: the terminal's Ctrl-C is for the supervisor to pass on.
             self._process = await asyncio.create_subprocess_exec(
                 *tethered,
@@ -147,5 +149,7 @@ class Child:
         return f"ended with exit code {code}"
 
     def _told(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        # The log goes on from run to run; an older run's complaint would mislead.
+        written = self._log.read_bytes()[self._log_began :]
+        lines = written.decode(errors="replace").splitlines()[-LAST_LINES:]
         return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in lines)])

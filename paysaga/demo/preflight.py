@@ -2,14 +2,19 @@
 
 import fcntl
 import os
-import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from typing import Final
 
 from paysaga.demo.settings import DemoSettings
 from paysaga.demo.trouble import Trouble
+
+# DEMO_STATE may be anybody's directory: only what is named here is the demo's to remove.
+_DATABASES: Final = ("paysaga.db", "simulator.db", "shop.db", "temporal.db")
+_BESIDE_A_DATABASE: Final = ("", "-wal", "-shm", "-journal")
+_NOTES: Final = ("api-url", "cli-token", "processes.json")
+_LOGS: Final = ("temporal", "migrations", "simulator", "shop", "worker", "api", "hasty-api")
 
 
 @contextmanager
@@ -54,11 +59,13 @@ def check(settings: DemoSettings) -> None:
             f"Temporal's server is missing at {settings.temporal_binary}: install it with"
             " `pip install --require-hashes -r requirements/demo.txt` (`make demo` does)."
         )
-    for name, port in settings.ports.items():
-        if not is_free(port):
-            raise Trouble(
-                f"Port {port} is used by another program: stop that, or set {name} to a free port."
-            )
+    busy = [
+        f"Port {port} is used by another program: stop that, or set {name} to a free port."
+        for name, port in settings.ports.items()
+        if not is_free(port)
+    ]
+    if busy:
+        raise Trouble("\n".join(busy))
 
 
 def is_free(port: int) -> bool:
@@ -85,16 +92,12 @@ def forget(settings: DemoSettings) -> None:
     Raises:
         Trouble: A demo is running.
     """
-    if not settings.state.is_dir():
-        return
+    if not (settings.state / "demo.lock").exists():
+        return  # no demo ever ran on this directory
+    names = [database + end for database in _DATABASES for end in _BESIDE_A_DATABASE]
+    names += [*_NOTES, *(f"logs/{name}.log" for name in _LOGS)]
     with only_one(settings):
-        for path in settings.state.iterdir():
-            if path.name != "demo.lock":
-                _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+        for name in names:
+            (settings.state / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or somebody keeps something of theirs in it
+            (settings.state / "logs").rmdir()

@@ -12,6 +12,8 @@ from paysaga.settings import DEVELOPMENT_SECRET, Settings
 from workflows.addresses import SEARCH_ATTRIBUTES
 
 ORDER_SERVICE_TOKEN: Final = "demo-order-service-token"  # noqa: S105 - the demo's own, on loopback
+# One played purchase is declined three times, and that must be its end.
+PLAYED_ATTEMPTS: Final = "3"
 # facts about the dev server: these halve its latency and keep its data over restarts.
 _TEMPORAL_TUNING: Final = (
     "matching.numTaskqueueReadPartitions=1",
@@ -41,7 +43,7 @@ class Program:
 
 
 def environment(settings: DemoSettings) -> dict[str, str]:
-    """What all processes of the demo are told; delays and limits of the caller's stay in force."""
+    """What all processes of the demo are told; the caller's delays and holds stay in force."""
     inherited = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
     return inherited | {
         "ENVIRONMENT": "development",
@@ -70,6 +72,7 @@ def environment(settings: DemoSettings) -> dict[str, str]:
         "SIMULATOR_STATE": str(settings.state / "simulator.db"),
         "SIMULATOR_PUBLIC_URL": settings.simulator_url,
         "SIMULATOR_WEBHOOK_URL": f"{settings.api_url}/api/v1/webhooks/stripe",
+        "PAYMENT_ATTEMPTS": PLAYED_ATTEMPTS,
         "SHOP_PORT": str(settings.shop_port),
         "SHOP_STATE": str(settings.state / "shop.db"),
         "PYTHONUNBUFFERED": "1",

@@ -145,6 +145,32 @@ class TestShow:
             assert word in ran.out
         assert 2 == ran.out.count("insufficient_funds")
 
+    @pytest.mark.parametrize(
+        ("status", "fulfillment", "told"),
+        [
+            ("awaiting_retry", "pending", "ord_17 (pending)"),
+            ("succeeded", "confirmed", "ord_17 (confirmed)"),
+            ("failed", "refused", "ord_17 (refused)"),
+            ("failed", "pending", "ord_17"),
+            ("expired", "pending", "ord_17"),
+            ("canceled", "pending", "ord_17"),
+            ("canceled", None, "ord_17 (no order service)"),
+        ],
+    )
+    def test_an_order_waits_only_while_its_payment_does(
+        self, api: FakeApi, run: Run, status: str, fulfillment: str | None, told: str
+    ) -> None:
+        """
+        A payment that ended without money leaves no order pending.
+        """
+        changed = {**PAYMENT, "status": status, "fulfillment": fulfillment}
+        api.answers[f"/api/v1/payments/{PAYMENT['id']}"] = (200, changed)
+
+        ran = run("payments", "show", PAYMENT["id"])
+
+        [order] = [line for line in ran.out.splitlines() if line.strip().startswith("Order")]
+        assert told == order.strip().removeprefix("Order").strip()
+
     def test_json_is_what_the_api_said(self, api: FakeApi, run: Run) -> None:
         """
         Programs get the API's own words.
@@ -192,6 +218,34 @@ class TestList:
         ran = run("payments", "list")
 
         assert (0, "No payments.\n") == (ran.code, ran.out)
+
+    @pytest.mark.parametrize("width", [60, 80, 100, 200])
+    def test_no_id_is_cut_in_a_terminal(
+        self, api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch, width: int
+    ) -> None:
+        """
+        Shortened, an id is of no use: a narrow terminal shows two lines for each payment.
+        """
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(width))
+
+        ran = run("payments", "list")
+
+        for word in (PAYMENT["id"], "awaiting retry", "64.50 EUR", "ord_17", "cst_ada"):
+            assert word in ran.out
+
+    def test_no_id_is_cut_in_a_pipe(self, api: FakeApi, run: Run) -> None:
+        """
+        Programs that read lines find a payment in one line, however long its ids are.
+        """
+        order = "order-" + "9" * 100
+        listed = {"items": [{**PAYMENT, "order_id": order}], "next_after": None}
+        api.answers["/api/v1/payments"] = (200, listed)
+
+        ran = run("payments", "list")
+
+        [line] = [line for line in ran.out.splitlines() if PAYMENT["id"] in line]
+        assert order in line
 
     def test_a_status_that_is_none_is_wrong_usage(self, api: FakeApi, run: Run) -> None:
         """
@@ -254,6 +308,20 @@ class TestTrouble:
         assert (2, []) == (ran.code, api.asked)
         assert "cli-token" in ran.err
 
+    def test_the_directory_that_was_looked_in_is_named(
+        self, api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """
+        Beside no demo one learns where its token would have been found.
+        """
+        monkeypatch.delenv("PAYSAGA_TOKEN")
+        monkeypatch.delenv("DEMO_STATE")
+        monkeypatch.chdir(tmp_path)
+
+        ran = run("payments", "list")
+
+        assert str(tmp_path / ".paysaga" / "cli-token") in ran.err
+
     def test_the_demo_s_token_is_found(
         self, api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -296,6 +364,37 @@ class TestToken:
         assert (1, "") == (ran.code, ran.out)
         assert "production" in ran.err
 
+    def test_production_is_told_before_its_keys(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Whoever asks for a token in production learns who issues it, not that keys are missing.
+        """
+        monkeypatch.setenv("ENVIRONMENT", "production")
+
+        ran = run("token", "--role", "support", "--subject", "ops")
+
+        told = "No token: in production the shop's auth service issues tokens.\n"
+        assert (1, "", told) == (ran.code, ran.out, ran.err)
+
+    @pytest.mark.parametrize("subject", ["bob", "cst_", "cst_a b", "cst_ada\n"])
+    def test_a_customer_s_subject_is_the_customer_s_id(self, run: Run, subject: str) -> None:
+        """
+        A token that the API would refuse is not issued: exit code 2.
+        """
+        ran = run("token", "--role", "customer", "--subject", subject)
+
+        assert (2, "") == (ran.code, ran.out)
+        assert "the customer's id, cst_..." in ran.err
+
+    def test_a_customer_gets_a_token(self, run: Run) -> None:
+        """
+        A customer's id is taken as the subject.
+        """
+        ran = run("token", "--role", "customer", "--subject", "cst_ada")
+
+        assert (0, "") == (ran.code, ran.err)
+
     def test_wrong_settings_are_named(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """
         Exit code 2 and the variable.
@@ -305,6 +404,18 @@ class TestToken:
         ran = run("token", "--role", "support", "--subject", "ops")
 
         assert (2, True) == (ran.code, "LOG_LEVEL" in ran.err)
+
+    def test_wrong_settings_are_told_in_our_words(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        The library that checks the settings does not speak along.
+        """
+        monkeypatch.setenv("JWT_ALGORITHMS", "none")
+
+        ran = run("token", "--role", "support", "--subject", "ops")
+
+        assert (2, True) == (ran.code, ran.err.startswith("JWT_ALGORITHMS must name"))
 
 
 class TestTemporalSetup:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from paysaga.demo import preflight
+from paysaga.demo import preflight, programs
 from paysaga.demo.settings import DemoSettings, load_demo_settings
 from paysaga.demo.trouble import Trouble
 
@@ -61,6 +61,20 @@ class TestCheck:
 
         assert str(demo_settings.api_port) in str(told.value)
 
+    def test_busy_ports_are_told_together(self, demo_settings: DemoSettings) -> None:
+        """
+        Nobody frees one port only to learn of the next.
+        """
+        with (
+            socket.create_server(("127.0.0.1", demo_settings.api_port)),
+            socket.create_server(("127.0.0.1", demo_settings.shop_port)),
+            pytest.raises(Trouble, match="DEMO_SHOP_PORT") as told,
+        ):
+            preflight.check(demo_settings)
+
+        assert "DEMO_API_PORT" in str(told.value)
+        assert 2 == len(str(told.value).splitlines())
+
     def test_a_missing_binary_is_named_with_its_remedy(self, demo_settings: DemoSettings) -> None:
         """
         Without Temporal's server one learns how it is installed.
@@ -92,16 +106,52 @@ class TestSettings:
 
 
 class TestForget:
-    def test_the_state_is_empty_again(self, demo_settings: DemoSettings) -> None:
+    def test_all_that_the_demo_writes_is_removed(self, demo_settings: DemoSettings) -> None:
         """
-        Reset removes files and directories of the demo.
+        Reset removes every database with what stands beside it, every log and every note.
         """
+        databases = _databases(demo_settings)
+        written = [
+            *databases,
+            *(database.with_name(f"{database.name}-wal") for database in databases),
+            *(demo_settings.state / "logs" / f"{name}.log" for name in _log_names(demo_settings)),
+            demo_settings.cli_token,
+            demo_settings.cli_url,
+            demo_settings.state / "processes.json",
+        ]
         (demo_settings.state / "logs").mkdir(parents=True)
-        (demo_settings.state / "paysaga.db").write_text("rows")
+        for path in (*written, demo_settings.state / "demo.lock"):
+            path.write_text("kept")
 
         preflight.forget(demo_settings)
 
         assert ["demo.lock"] == [path.name for path in demo_settings.state.iterdir()]
+
+    def test_what_the_demo_never_wrote_stays(self, demo_settings: DemoSettings) -> None:
+        """
+        A state that is somebody's home loses nothing of theirs, not even in a folder of ours.
+        """
+        own = [demo_settings.state / name for name in ("letter.txt", "own/deep.txt", "logs/my.log")]
+        for path in own:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("mine")
+        (demo_settings.state / "demo.lock").touch()
+
+        preflight.forget(demo_settings)
+
+        assert ["mine"] * 3 == [path.read_text() for path in own]
+
+    def test_where_no_demo_ran_nothing_is_removed(self, demo_settings: DemoSettings) -> None:
+        """
+        Names such as ours are somebody else's in a directory that has no demo's lock.
+        """
+        database = demo_settings.state / "shop.db"
+        demo_settings.state.mkdir()
+        database.write_text("another shop's")
+
+        preflight.forget(demo_settings)
+
+        assert [database] == list(demo_settings.state.iterdir())
 
     def test_not_under_a_running_demo(self, demo_settings: DemoSettings) -> None:
         """
@@ -109,3 +159,27 @@ class TestForget:
         """
         with preflight.only_one(demo_settings), pytest.raises(Trouble, match="already running"):
             preflight.forget(demo_settings)
+
+
+def _databases(settings: DemoSettings) -> list[Path]:
+    told = programs.environment(settings)
+    command = programs.temporal(settings).command
+    return [
+        Path(told["DATABASE_URL"].removeprefix("sqlite:///")),
+        Path(told["SIMULATOR_STATE"]),
+        Path(told["SHOP_STATE"]),
+        Path(command[command.index("--db-filename") + 1]),
+    ]
+
+
+def _log_names(settings: DemoSettings) -> list[str]:
+    run = (
+        programs.temporal(settings),
+        programs.migrations(settings),
+        programs.simulator(settings),
+        programs.shop(settings),
+        programs.worker(settings),
+        programs.api(settings),
+        programs.hasty_api(settings, 1),
+    )
+    return [program.name.lower().replace(" ", "-") for program in run]

@@ -82,6 +82,20 @@ class TestStarting:
 
         assert "no such table" in str(told.value)
 
+    async def test_an_older_run_s_words_are_not_told(self, watched: Watched) -> None:
+        """
+        The log goes on from run to run, but a failure is told by its own run's lines only.
+        """
+        (watched.state / "logs").mkdir()
+        (watched.state / "logs" / "broken.log").write_text("yesterday's complaint\n")
+        broken = _program("broken", "raise SystemExit('no such table')", _never)
+
+        async with watched.supervisor as supervisor:
+            with pytest.raises(Trouble, match="no such table") as told:
+                await supervisor.start(broken)
+
+        assert "yesterday" not in str(told.value)
+
     async def test_one_that_never_works_is_told_in_time(
         self, watched: Watched, monkeypatch: pytest.MonkeyPatch
     ) -> None:
