@@ -16,8 +16,8 @@ from pydantic import (
     ValidationError,
 )
 
-from api.identity import CUSTOMER_ID_PATTERN
 from paysaga.domain import ids
+from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.money import Currency
 from paysaga.domain.payment import PaymentStatus
 

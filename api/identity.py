@@ -15,12 +15,12 @@ from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from api.refusals import BadToken, Forbidden, NotSignedIn, TokensUnchecked
+from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.message import Message
 from paysaga.settings import Settings
 from paysaga.tokens import Role
 
 STAFF: Final = frozenset({Role.SUPPORT, Role.FINANCE, Role.ADMIN})
-CUSTOMER_ID_PATTERN: Final = r"^cst_[A-Za-z0-9_-]{1,60}$"
 
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _LEEWAY_SECONDS: Final = 10

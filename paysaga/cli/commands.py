@@ -8,9 +8,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.identity import CUSTOMER_ID_PATTERN
 from paysaga.cli import api, show, temporal_setup
 from paysaga.cli.trouble import CannotAsk, CliError, Refused, WrongUsage
+from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.payment import PaymentStatus
 from paysaga.settings import Environment, WrongSettings, load_settings
 from paysaga.temporal import exit_cleanly

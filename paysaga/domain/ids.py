@@ -7,6 +7,9 @@ from typing import Final
 PAYMENT: Final = "pay"
 EVENT: Final = "evn"
 
+# A customer's id is the shop's own: no address, no name.
+CUSTOMER_ID_PATTERN: Final = r"^cst_[A-Za-z0-9_-]{1,60}$"
+
 
 def derived(prefix: str, *parts: str) -> str:
     """The id that these parts always lead to; other parts lead elsewhere.
