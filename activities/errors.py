@@ -58,17 +58,12 @@ def as_failure(error: stripe.StripeError) -> ApplicationError:
         case _:
             # A 5xx, an answer that cannot be read, or a key that it knows with other parameters:
             # each may hide an effect, so only a look can tell.
-            return sticky(error)
-
-
-def sticky(error: stripe.StripeError) -> ApplicationError:
-    """An answer that the gateway keeps under the key, and that does not settle anything."""
-    return ApplicationError(
-        "the gateway's answer settles nothing: it is looked at again, then asked with a new key",
-        _facts(error),
-        type=Trouble.STICKY,
-        non_retryable=True,
-    )
+            return ApplicationError(
+                "the gateway's answer tells nothing: what it did is unknown",
+                _facts(error),
+                type=Trouble.STICKY,
+                non_retryable=True,
+            )
 
 
 def _later(error: stripe.StripeError, message: str) -> ApplicationError:

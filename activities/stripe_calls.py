@@ -14,7 +14,7 @@ from stripe.params import (
 )
 from temporalio import activity
 
-from activities.errors import as_failure, sticky
+from activities.errors import as_failure
 from paysaga.domain.declines import Decline, decline_for
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money, from_gateway, to_gateway
@@ -169,7 +169,6 @@ class StripeCalls:
         intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         if intent.status in _OVER:
             return as_intent(intent)
-        refusal: stripe.StripeError | None = None
         try:
             key = _key(order.payment_id, f"cancel:{intent.status}", order.generation)
             await self._intents.cancel_async(order.intent_id, {}, {"idempotency_key": key})
@@ -177,15 +176,10 @@ class StripeCalls:
             # It became final, or `processing`, between our look and our cancel.
             if _code(error) not in _STATE_CODES:
                 raise as_failure(error) from None
-            refusal = error
         except stripe.StripeError as error:
             raise as_failure(error) from None
         # Only what a look shows is a proof.
-        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
-        if refusal is not None and intent.status not in _TAKEN:
-            # It could not be canceled for a moment only. The gateway keeps that answer.
-            raise sticky(refusal) from None
-        return as_intent(intent)
+        return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
 
     @activity.defn
     async def refund_intent(self, order: RefundOrder) -> Refund:

@@ -11,11 +11,12 @@ from api.bodies import Body, RetryOrder
 from api.connections import Connections
 from api.identity import Caller
 from api.refusals import AlreadySucceeded, KeyReused, NotCancelable, NotRetryable, Refusal
-from api.run_errors import KeyTaken, NoAnswerYet, NotTaken, RunOver
+from api.run_errors import KeyTaken, NoAnswerYet, NotTaken, OrderTaken, RunOver
 from api.views import PaymentView
+from api.visible import order_taken
 from paysaga.domain import ids
 from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, RequestMark
-from workflows.payment import CancelRequest, RetryRequest
+from workflows.requests import CancelRequest, RetryRequest
 
 _WAITING: Final = frozenset(
     {
@@ -64,6 +65,8 @@ class Changing:
             state = await self._here.runs.retry(self._state.id, request)
         except KeyTaken as error:
             raise KeyReused from error
+        except OrderTaken as taken:
+            raise await order_taken(self._here, self._caller, taken.payment_id) from taken
         except (NotTaken, RunOver) as error:
             raise self._refusal(NotRetryable, await self._now()) from error
         except NoAnswerYet:
@@ -82,6 +85,8 @@ class Changing:
             state = await self._here.runs.cancel(self._state.id, request)
         except KeyTaken as error:
             raise KeyReused from error
+        except OrderTaken as taken:
+            raise await order_taken(self._here, self._caller, taken.payment_id) from taken
         except (NotTaken, RunOver) as error:
             state = await self._now()
             if not state.is_over:  # nobody has taken it: not accepted, so not 202
@@ -96,7 +101,7 @@ class Changing:
             return self._view(self._state)
         try:
             return self._view(await self._here.runs.refresh(self._state.id))
-        except (NotTaken, RunOver, NoAnswerYet):
+        except (NotTaken, RunOver, OrderTaken, NoAnswerYet):
             return self._view(await self._now())
 
     @property

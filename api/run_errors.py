@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.middleware import timed
 from api.refusals import TemporalUnavailable
+from paysaga.domain.payment import PaymentState
 
 # The SDK bounds one call, not the polling that may follow, nor its own repeats.
 _GRACE: Final = timedelta(milliseconds=500)
@@ -44,16 +45,16 @@ class KeyTaken(Exception):
 class OrderTaken(Exception):
     """Another payment holds the order."""
 
-    def __init__(self, payment_id: str | None, customer_id: str | None = None) -> None:
+    def __init__(self, payment_id: str | None, lost: PaymentState | None = None) -> None:
         super().__init__(payment_id)
         self.payment_id = payment_id
-        self.customer_id = customer_id
+        self.lost = lost
 
     @classmethod
-    def of(cls, error: ApplicationError, customer_id: str | None = None) -> Self:
-        """As the run has failed with it."""
+    def of(cls, error: ApplicationError, lost: PaymentState | None = None) -> Self:
+        """As the run has failed with it: the order's payment, and the one that came too late."""
         holder = next(iter(error.details), None)
-        return cls(holder if isinstance(holder, str) else None, customer_id)
+        return cls(holder if isinstance(holder, str) else None, lost)
 
 
 @asynccontextmanager

@@ -29,7 +29,8 @@ from api.run_errors import ORDER_TAKEN, NoAnswerYet, OrderTaken, RunOver, transl
 from paysaga.domain import transitions as rules
 from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
 from workflows import addresses
-from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CancelRequest, RetryRequest
 
 # A look at a run is answered from the server's memory; longer than this it is not there.
 LOOK: Final = timedelta(seconds=2)
@@ -123,7 +124,7 @@ class Runs:
                     return None
                 state = await self._handed_over(run)
                 if status is _FAILED:
-                    await _raise_if_order_was_taken(run, state.customer_id)
+                    await _raise_if_order_was_taken(run, state)
                     return None
                 return state
         except RunOver:
@@ -170,12 +171,12 @@ _RUNNING: Final = WorkflowExecutionStatus.RUNNING
 _FAILED: Final = WorkflowExecutionStatus.FAILED
 
 
-async def _raise_if_order_was_taken(run: Run, customer_id: str) -> None:
+async def _raise_if_order_was_taken(run: Run, lost: PaymentState) -> None:
     try:
         await run.result(rpc_timeout=LOOK)
     except WorkflowFailureError as failure:
         if isinstance(failure.cause, ApplicationError) and failure.cause.type == ORDER_TAKEN:
-            raise OrderTaken.of(failure.cause, customer_id) from failure
+            raise OrderTaken.of(failure.cause, lost) from failure
 
 
 def _found_by(payment: Payment) -> TypedSearchAttributes:

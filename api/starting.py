@@ -79,8 +79,8 @@ class Start:
             state = await self._here.reads.payment(self._id)
             state = state or await self._here.runs.opened(self._id)
         except OrderTaken as taken:
-            if isinstance(missing, KeyReused):
-                raise missing from taken
+            if taken.lost and taken.lost.request_fingerprint != self._mark.fingerprint:
+                raise KeyReused from taken
             raise await order_taken(self._here, self._caller, taken.payment_id) from taken
         if state is None:
             raise missing

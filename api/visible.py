@@ -28,7 +28,7 @@ async def _payment(here: Here, who: Who, payment_id: PaymentId) -> PaymentState:
     try:
         state = await here.reads.payment(payment_id) or await here.runs.opened(payment_id)
     except OrderTaken as taken:
-        if taken.customer_id is None or not who.may_see(taken.customer_id):
+        if taken.lost is None or not who.may_see(taken.lost.customer_id):
             raise Missing from taken
         raise await order_taken(here, who, taken.payment_id) from taken
     return _if_theirs(who, state)

@@ -179,6 +179,8 @@ class FakeRecords:
         known = [change for change in batch.changes if change.state.version <= len(self.changes)]
         taken = all(_is_same(change, self.changes[change.state.version - 1]) for change in known)
         for change in batch.changes if taken else ():
+            if change.state.version > len(self.changes):
+                self._keep_key_once(change)
             if change.state.version == len(self.changes) + 1:
                 self.changes.append(change)
             elif change.state.version > len(self.changes):
@@ -186,6 +188,11 @@ class FakeRecords:
         if not known:
             return None
         return Recorded(state=self.state, attempt=self.attempts[-1], taken=taken)
+
+    def _keep_key_once(self, change: Change) -> None:
+        keys = {before.request.key for before in self.changes if before.request}
+        if change.request and change.request.key in keys:
+            raise ApplicationError("the key was used before", type="NotWritable")
 
     @property
     def state(self) -> PaymentState:

@@ -91,7 +91,9 @@ class Collection:
         """Cancel the intent, and prove it, however long that takes."""
         return await self._ask(
             StripeCalls.close_intent,
-            lambda tries: order.model_copy(update={"generation": tries.generation}),
+            lambda tries: order.model_copy(
+                update={"generation": order.generation + tries.generation}
+            ),
             f"cancel {order.intent_id}",
         )
 

@@ -16,7 +16,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder
     from paysaga.domain import transitions as rules
     from paysaga.domain.declines import decline_for
-    from paysaga.domain.message import Message
     from paysaga.domain.money import Money
     from paysaga.domain.payment import (
         Fulfillment,
@@ -31,42 +30,10 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import policies
 from workflows.collection import Collection, Refused
-from workflows.record import Record
+from workflows.record import Record, Rule
+from workflows.requests import CancelRequest, KeyReused, NotNow, RetryRequest
 from workflows.reservation import Reservation
 from workflows.saga import Saga, to_the_end
-
-
-class RetryRequest(Message):
-    """Another attempt, with the same or another payment method."""
-
-    method: str
-    actor: str
-    request: RequestMark
-
-
-class CancelRequest(Message):
-    """Give the payment up."""
-
-    actor: str
-    request: RequestMark
-
-
-class NotNow(ApplicationError):
-    """The payment, as it stands, does not take this request. Its state is in the details."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, type="NotNow", non_retryable=True)
-
-
-class KeyReused(ApplicationError):
-    """The request's Idempotency-Key belongs to another request of this payment."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this Idempotency-Key was used for another request of this payment",
-            type="KeyReused",
-            non_retryable=True,
-        )
 
 
 class Wake(StrEnum):
@@ -91,6 +58,7 @@ class PaymentWorkflow:
         self._reservation = Reservation(_order(payment), self)
         self._must_look = False
         self._looks = 0
+        self._closes = 0
         self._refreshes = 0
         self._refresh_from = workflow.now()
         self._is_refreshing = False
@@ -338,7 +306,7 @@ class PaymentWorkflow:
             await self._look()
         if self.is_over() or self._state.status is not PaymentStatus.AWAITING_RETRY:
             return
-        await self._record.move(
+        await self._written_for_the_retry(
             lambda state, _: rules.attempted(
                 state,
                 request.method,
@@ -347,17 +315,22 @@ class PaymentWorkflow:
                 request=request.request,
             )
         )
-        self._retry_request = None
         await self._confirm(request.method)
 
     async def _answer(self, request: RetryRequest) -> None:
         """A look has shown that there is nothing to try again: a repeat is to hear the same."""
-        await self._record.move(
+        await self._written_for_the_retry(
             lambda state, _: rules.answered(
                 state, workflow.now(), actor=request.actor, request=request.request
             )
         )
-        self._retry_request = None
+
+    async def _written_for_the_retry(self, rule: Rule) -> None:
+        """The database keeps each key once: what follows is not written with it again."""
+        try:
+            await self._record.move(rule)
+        finally:  # also if the run was canceled: the write is finished even then
+            self._retry_request = None
 
     async def _give_up(
         self, status: PaymentStatus | None = None, reason: Reason | None = None
@@ -366,12 +339,13 @@ class PaymentWorkflow:
         if status is None or reason is None:
             status, reason = self._verdict()
         intent = await self._collection.close(self._close_order)
-        self._looks += 1
         if intent.status is IntentStatus.CANCELED:
             await self._end(status, reason)
             return
+        self._closes += 1
         version = self._state.version
         await self._observe(intent)
+        self._looks += 1
         if self._state.version == version:  # the gateway neither cancels nor tells: not too often
             await self._nudge_within(self._pause)
 
@@ -386,7 +360,8 @@ class PaymentWorkflow:
     async def _record_end(self, status: PaymentStatus, reason: Reason) -> None:
         canceled = self._cancel_request if reason is Reason.CANCEL_REQUESTED else None
         asked = canceled or self._retry_request  # a retry that met the end is known by it
-        await self._record.move(
+        rule = self._written_for_the_retry if asked is self._retry_request else self._record.move
+        await rule(
             lambda state, attempt: rules.ended(
                 state,
                 attempt,
@@ -398,8 +373,6 @@ class PaymentWorkflow:
                 request=asked.request if asked else None,
             )
         )
-        if asked is self._retry_request:
-            self._retry_request = None
 
     async def _fulfill(self, saga: Saga) -> None:
         if self._state.fulfillment is Fulfillment.PENDING:
@@ -414,8 +387,16 @@ class PaymentWorkflow:
 
     async def _release(self) -> None:
         has_order = self._payment.has_order_service and self._record.is_written
-        if has_order and self._state.fulfillment is not Fulfillment.CONFIRMED:
+        taken = self._state.fulfillment is Fulfillment.CONFIRMED
+        if has_order and not taken and not self._may_still_be_paid:
             await self._reservation.let_go()
+
+    @property
+    def _may_still_be_paid(self) -> bool:
+        """The intent could not be closed: somebody may still pay for the order."""
+        parked = self._state.status is PaymentStatus.NEEDS_OPERATOR
+        over = {IntentStatus.CANCELED, IntentStatus.SUCCEEDED}
+        return parked and self._intent is not None and self._intent.status not in over
 
     async def _give_back(self) -> None:
         """Whatever the intent holds goes back to the customer, unless the shop has the order."""
@@ -584,7 +565,10 @@ class PaymentWorkflow:
 
     @property
     def _close_order(self) -> CloseOrder:
-        return CloseOrder(payment_id=self._payment.id, intent_id=self._the_intent.id)
+        # A refusal is kept under its key, though the intent may be canceled a moment later.
+        return CloseOrder(
+            payment_id=self._payment.id, intent_id=self._the_intent.id, generation=self._closes
+        )
 
 
 def _order(payment: Payment) -> OrderRef:

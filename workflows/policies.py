@@ -18,10 +18,10 @@ from workflows import addresses
 # task, for everybody to see, until it is mended.
 DATABASE: Final = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
-    schedule_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=100),
         maximum_interval=timedelta(seconds=10),
+        maximum_attempts=8,  # about 13 s, if each try fails at once
         non_retryable_error_types=[NOT_WRITABLE],
     ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.records import NOT_WRITABLE, ORDER_TAKEN, Records
@@ -106,9 +106,12 @@ async def _recorded(changes: tuple[Change, ...]) -> Recorded | None:
             )
         except FailureError as error:
             _raise_unless_it_is_away(error, summary)
-    return await workflow.execute_activity_method(
-        Records.record, batch, **(policies.DATABASE_IN_PATIENCE | {"summary": summary})
-    )
+    try:
+        return await workflow.execute_activity_method(
+            Records.record, batch, **(policies.DATABASE_IN_PATIENCE | {"summary": summary})
+        )
+    except ActivityError as error:
+        raise error.cause or error from error  # as a local activity would fail
 
 
 def _raise_unless_it_is_away(error: FailureError, summary: str) -> None:

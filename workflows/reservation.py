@@ -51,12 +51,11 @@ class Reservation:
 
     async def confirm(self) -> bool:
         """Tell the shop that the order is paid; no cancellation of the run stops that half-way."""
-        return await to_the_end(self._confirm())
+        return await to_the_end(self._to_the_end(Orders.confirm))
 
     async def is_taken(self) -> bool:
         """Whether the shop has the order as paid by this payment."""
-        answer = await self._quickly(Orders.is_taken) or await self._until_heard(Orders.is_taken)
-        return answer.accepted
+        return await self._to_the_end(Orders.is_taken)
 
     async def let_go_at_once(self) -> bool:
         """Give the order back to the shop, if it answers at once."""
@@ -66,11 +65,11 @@ class Reservation:
         """Give the order back to the shop, however long its answer takes."""
         await self._until_heard(Orders.release)
 
-    async def _confirm(self) -> bool:
-        answer = await self._quickly(Orders.confirm)
+    async def _to_the_end(self, step: Step) -> bool:
+        answer = await self._quickly(step)
         if answer is None:
             await self._buyer.on_silence()
-            answer = await self._until_heard(Orders.confirm)
+            answer = await self._until_heard(step)
         return answer.accepted
 
     async def _while_it_counts(self, step: Step) -> bool | None:

@@ -122,6 +122,9 @@ def observed(
     match intent.status:
         case IntentStatus.SUCCEEDED:
             return _paid(known, intent, attempt, at)
+        case IntentStatus.REQUIRES_ACTION if intent.decline:
+            # The new method was refused; the page is an earlier attempt's, and stays as good.
+            return _declined(known, intent, attempt, at)
         case IntentStatus.REQUIRES_ACTION:
             return _action_required(known, intent, attempt, at, action_window)
         case IntentStatus.PROCESSING:

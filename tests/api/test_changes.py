@@ -12,7 +12,8 @@ from paysaga.domain.payment import PaymentState
 from paysaga.tokens import Role
 from tests.api.world import HOUR, Api, World, a_customer, an_order, ended, refreshes, serving
 from tests.fakes import a_payment
-from workflows.payment import CancelRequest, PaymentWorkflow
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CancelRequest
 
 
 class LateReads(Reads):

@@ -307,6 +307,27 @@ class TestOneOrderOnePayment:
             lost.json()["payment_id"],
         )
 
+    @pytest.mark.parametrize("step", ["cancel", "refresh"])
+    async def test_asking_for_what_loses_its_order_is_answered(
+        self, impatient: Api, api: Api, world: World, step: str
+    ) -> None:
+        """Whoever cancels or refreshes a payment that turns out to be too late hears so."""
+        world.records.may_write.clear()
+        customer = a_customer()
+        order = an_order(order_id=f"late-{customer}", customer_id=customer)
+        rivals = [await impatient.shop.post("/payments", order) for _ in range(2)]
+        asked = [
+            asyncio.create_task(api.shop.post(f"/payments/{rival.json()['id']}/{step}"))
+            for rival in rivals
+        ]
+        while len(world.records.waiting) < len(rivals):
+            await asyncio.wait(asked, timeout=0.05)
+        world.records.may_write.set()
+
+        answers = await asyncio.gather(*asked)
+
+        assert all(answer.status_code < 500 for answer in answers)
+
     async def test_what_a_stranger_lost_is_missing(self, impatient: Api, world: World) -> None:
         """Nobody learns from it whose order it was."""
         world.records.may_write.clear()

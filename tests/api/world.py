@@ -146,11 +146,14 @@ class HeldRecords(Records):
     def __init__(self, sessions: Sessions) -> None:
         super().__init__(sessions)
         self.may_write = asyncio.Event()
+        self.waiting: set[str] = set()
 
     @activity.defn
     async def record(self, batch: Changes) -> Recorded | None:
         if batch.changes[0].state.order_id.startswith("late"):
+            self.waiting.add(batch.changes[0].state.id)
             await self.may_write.wait()
+            self.waiting.discard(batch.changes[0].state.id)
         return await super().record(batch)
 
 

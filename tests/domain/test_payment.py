@@ -516,6 +516,19 @@ class TestObserved:
         assert [S.NEEDS_OPERATOR] == statuses(*changes)
 
 
+class TestRefusedMethod:
+    def test_old_page_is_not_the_new_attempts(self) -> None:
+        """The new method is refused while the bank's page of the old one is open: a decline."""
+        state, attempt = begun()
+        told_no = an_intent(I.REQUIRES_ACTION).model_copy(update={"decline": TIMEOUT})
+
+        changes, over = told(rules.observed(state, told_no, attempt, NOON, WINDOW), attempt)
+
+        assert [S.AWAITING_RETRY] == statuses(*changes)
+        assert AttemptStatus.DECLINED is over.status
+        assert changes[-1].state.action_url is None
+
+
 class TestTimedOut:
     def test_customer_has_the_whole_time(self) -> None:
         """A moment before its end the attempt goes on."""

@@ -22,7 +22,8 @@ from paysaga.domain.payment import Payment, PaymentState, RequestMark
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment
 from tests.workflows.exchange import Exchange
 from workflows import addresses
-from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CancelRequest, RetryRequest
 
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
 

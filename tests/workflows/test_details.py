@@ -34,13 +34,14 @@ def begun() -> tuple[PaymentState, Attempt]:
 
 def seen(status: IntentStatus) -> tuple[PaymentState, Attempt]:
     state, attempt = begun()
+    is_lost = status is IntentStatus.REQUIRES_PAYMENT_METHOD
     intent = Intent(
         id="pi_1",
         status=status,
         money=PRICE,
         received=PRICE.minor,
         charge_id="ch_1",
-        decline=decline_for("insufficient_funds"),
+        decline=decline_for("insufficient_funds") if is_lost else None,
     )
     changes, attempt = told(
         rules.observed(state, intent, attempt, NOON, timedelta(minutes=15)), attempt

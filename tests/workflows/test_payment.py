@@ -20,7 +20,8 @@ from paysaga.domain.payment import (
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import Start, World
 from workflows import policies
-from workflows.payment import CancelRequest, PaymentWorkflow
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CancelRequest
 
 S = PaymentStatus
 

@@ -23,7 +23,8 @@ from tests.fakes import a_payment
 from tests.simulated import Simulated, gateway
 from tests.workflows.conftest import Run
 from tests.workflows.exchange import Exchange
-from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CancelRequest, RetryRequest
 
 S = PaymentStatus
 DECLINED = "pm_card_visa_chargeDeclined"

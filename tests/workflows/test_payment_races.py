@@ -61,7 +61,8 @@ from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import World
 from tests.workflows.exchange import Exchange, Road
 from workflows import addresses, collection
-from workflows.payment import CancelRequest, PaymentWorkflow, RetryRequest
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CancelRequest, RetryRequest
 
 S = PaymentStatus
 SEEDS = 40
@@ -697,6 +698,42 @@ class TestFoundByItself:
         assert S.SUCCEEDED is answer.status
         assert [None, "ch_1"] == [order.seen_charge_id for order in confirms]
 
+    async def test_refresh_hears_what_the_cancel_has_found(self, house: House) -> None:
+        """Nobody is sent to the bank's page after the money has moved."""
+        world = World(StripeLike("requires_action"))
+        road = Road()
+        gate = road.close("close_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await stage.first_outcome()
+            await stage.accepted_cancel()
+            await gate.reached.wait()
+            refreshed = await stage.accepted_refresh()
+            world.gateway.becomes("succeeded")
+            writing = road.close("record")
+            gate.open.set()
+            await writing.reached.wait()
+            writing.open.set()
+            await _result(stage)
+
+        assert S.SUCCEEDED is (await refreshed).status
+
+    async def test_each_cancel_has_a_key_of_its_own(self, house: House) -> None:
+        """What the gateway refused once is kept under its key; the next time is asked anew."""
+        world = World(FakeGateway("requires_action"))
+        world.gateway.cannot_cancel = IntentStatus.REQUIRES_ACTION
+
+        async with on_stage(house, world) as stage:
+            await stage.first_outcome()
+            await stage.accepted_cancel()
+            while world.gateway.calls.count("close") < 3:
+                await stage.sleep(timedelta(seconds=30))
+            world.gateway.cannot_cancel = None
+            await _result(stage)
+
+        closes = [order for order in world.gateway.orders if isinstance(order, CloseOrder)]
+        assert list(range(len(closes))) == [order.generation for order in closes]
+
     async def test_refresh_during_a_slow_cancel_is_answered(self, house: House) -> None:
         """Who asks while the gateway neither cancels nor tells hears how it stands."""
         world = World(FakeGateway("requires_action"))
@@ -945,6 +982,38 @@ class TestCanceledRun:
 
 
 class TestCanceledRunTells:
+    async def test_run_canceled_while_a_retry_is_written_ends(self, house: House) -> None:
+        """The key is in the database then: nothing that follows is written with it again."""
+        world = World(StripeLike("generic_decline", "succeeded"), StrictRecords())
+        road = Road()
+
+        async with on_stage(house, world, road=road) as stage:
+            await stage.first_outcome()
+            writing = road.close("record")
+            retried = stage.retry()
+            await writing.reached.wait()
+            await stage.run.cancel()
+            writing.open.set()
+            state = await _result(stage)
+            await asyncio.wait([retried])
+
+        assert (S.CANCELED, Reason.RUN_CANCELED) == (state.status, state.reason)
+        assert 1 == world.gateway.calls.count("confirm")
+
+    async def test_order_of_an_intent_that_may_be_paid_is_kept(self, house: House) -> None:
+        """The gateway refuses to cancel: nobody else gets the order while somebody may pay."""
+        world = World(FakeGateway("requires_action"))
+
+        async with on_stage(house, world, a_payment(has_order_service=True)) as stage:
+            await stage.first_outcome()
+            world.gateway.troubles["close"] = deque([trouble(Trouble.REFUSED)])
+            await stage.run.cancel()
+            with suppress(WorkflowFailureError):
+                await _result(stage)
+
+        assert S.NEEDS_OPERATOR is world.records.state.status
+        assert "release" not in world.orders.calls
+
     async def test_parked_payment_whose_intent_is_canceled_is_over(self, house: House) -> None:
         """Canceling the run is the operator's way out: all is put back, and the order is free."""
         world = World(FakeGateway("requires_action"))
