@@ -516,6 +516,13 @@ class TestObserved:
         assert [S.NEEDS_OPERATOR] == statuses(*changes)
 
 
+class TestAttemptAfter:
+    def test_there_must_be_one(self) -> None:
+        """Asking for an attempt before the first began is a bug."""
+        with pytest.raises(ValueError, match="no attempt"):
+            rules.attempt_after(())
+
+
 class TestRefusedMethod:
     def test_old_page_is_not_the_new_attempts(self) -> None:
         """The new method is refused while the bank's page of the old one is open: a decline."""

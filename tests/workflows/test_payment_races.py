@@ -42,6 +42,7 @@ from temporalio.worker import (
 )
 
 from activities.errors import Trouble
+from activities.records import NOT_WRITABLE, ORDER_TAKEN
 from activities.stripe_calls import CloseOrder, ConfirmOrder, Refund, RefundOrder
 from paysaga.domain.payment import (
     FINAL,
@@ -784,6 +785,36 @@ class TestDatabaseOutage:
         assert 100 > len(events)
 
 
+class TestDatabaseRefuses:
+    async def test_bug_stops_the_run_until_it_is_mended(self, house: House) -> None:
+        """What the database never takes fails the workflow task, and gives no money back."""
+        world = World(StripeLike("succeeded"))
+        road = Road()
+        road.before["record"].append(ApplicationError("a check fails", type=NOT_WRITABLE))
+
+        async with on_stage(house, world, road=road) as stage:
+            result = await _result(stage)
+
+        assert S.SUCCEEDED is result.status
+        assert ["create", "confirm"] == world.gateway.calls
+
+    async def test_taken_order_is_told_also_after_an_outage(self, house: House) -> None:
+        """Whichever way it was written: the run fails by the same name."""
+        world = World(StripeLike())
+        road = Road()
+        taken = ApplicationError("taken", "pay_first", type=ORDER_TAKEN, non_retryable=True)
+        road.before["record"].append(ApplicationError("no local try is left", non_retryable=True))
+        road.before["record"].append(taken)
+
+        async with on_stage(house, world, road=road) as stage:
+            with pytest.raises(WorkflowFailureError) as failed:
+                await stage.run.result()
+
+        assert isinstance(failed.value.cause, ApplicationError)
+        assert ORDER_TAKEN == failed.value.cause.type
+        assert [] == world.gateway.calls
+
+
 class TestGatewayOutage:
     async def test_silence_for_days_is_asked_by_the_hour(self, house: House) -> None:
         """A cancel that has no proof for a day is asked again every hour, under a new key."""
@@ -815,8 +846,11 @@ class TestGatewayOutage:
         error.__cause__ = ActivityTimeout(
             "timed out", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[]
         )
+        killed = collection._trouble(error)
+        error.__cause__ = ApplicationError("shutting down", type="WorkerShutdown")
+        stopped = collection._trouble(error)
 
-        assert Trouble.UNREACHABLE is collection._trouble(error)
+        assert Trouble.UNREACHABLE is killed is stopped
 
     async def test_cancel_does_not_wait_for_a_look(self, house: House) -> None:
         """Who gives up while a look finds no gateway hears as soon as the cancel is proved."""
