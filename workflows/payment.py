@@ -530,7 +530,7 @@ class PaymentWorkflow:
     async def _nudge_within(self, time: timedelta) -> None:
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._must_look, timeout=time, timeout_summary="look at the refund again"
+                lambda: self._must_look, timeout=time, timeout_summary="look at the gateway again"
             )
         self._must_look = False
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -134,20 +135,25 @@ def pay(env: WorkflowEnvironment, exchange: Exchange) -> Start:
 
 def a_worker(env: WorkflowEnvironment, world: World, queue: str) -> Worker:
     """Runs the payment's workflow, and what is beside it but the gateway."""
-    records, orders = world.records, world.orders
     return Worker(
         env.client,
         task_queue=queue,
         workflows=[PaymentWorkflow],
-        activities=[
-            records.record,
-            orders.reserve,
-            orders.still_waits,
-            orders.is_taken,
-            orders.confirm,
-            orders.release,
-        ],
+        activities=beside_the_gateway(world),
     )
+
+
+def beside_the_gateway(world: World) -> list[Callable[..., Any]]:
+    """The activities of the payments' own queue."""
+    records, orders = world.records, world.orders
+    return [
+        records.record,
+        orders.reserve,
+        orders.still_waits,
+        orders.is_taken,
+        orders.confirm,
+        orders.release,
+    ]
 
 
 async def _register_search_attributes(env: WorkflowEnvironment) -> None:

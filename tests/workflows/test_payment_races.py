@@ -59,7 +59,7 @@ from paysaga.domain.payment import (
     RequestMark,
 )
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
-from tests.workflows.conftest import World
+from tests.workflows.conftest import World, beside_the_gateway
 from tests.workflows.exchange import Exchange, Road
 from workflows import addresses, collection
 from workflows.payment import PaymentWorkflow
@@ -192,20 +192,12 @@ class Stage:
         await self.start_worker()
 
     async def start_worker(self) -> None:
-        records, orders = self.world.records, self.world.orders
         await self.worker.enter_async_context(
             Worker(
                 self.house.env.client,
                 task_queue=self.queue,
                 workflows=[PaymentWorkflow],
-                activities=[
-                    records.record,
-                    orders.reserve,
-                    orders.still_waits,
-                    orders.is_taken,
-                    orders.confirm,
-                    orders.release,
-                ],
+                activities=beside_the_gateway(self.world),
                 interceptors=[self.house.exchange],
                 max_cached_workflows=self.cached,
             )
@@ -1081,22 +1073,47 @@ class TestCanceledRunTells:
         assert Reason.RUN_CANCELED is world.records.state.reason
         assert "release" == world.orders.calls[-1]
 
-    async def test_order_that_a_lost_task_has_confirmed_stays_paid(self, house: House) -> None:
-        """The shop has the order, though the run does not know: it is asked before a refund."""
+    @pytest.mark.parametrize("has_it", [True, False])
+    async def test_shop_is_asked_before_a_refund(self, house: House, *, has_it: bool) -> None:
+        """A lost task may have confirmed the order: what the shop has taken stays paid."""
         world = World(StripeLike("succeeded"))
+        world.orders.paid = has_it
         road = Road()
-        gate = road.close("confirm")
+        confirmed = road.close("confirm_intent")
+
+        async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
+            await confirmed.reached.wait()
+            writing = road.close("record")
+            confirmed.open.set()
+            await writing.reached.wait()
+            await stage.run.cancel()
+            await _workflow_tasks_pass(stage, 2)
+            writing.open.set()
+            state = await _result(stage)
+
+        assert (Fulfillment.CONFIRMED if has_it else Fulfillment.REFUSED) is state.fulfillment
+        assert (0 if has_it else 1250) == state.amount_refunded
+        assert "confirm" not in world.orders.calls
+        assert ("release" in world.orders.calls) is not has_it
+
+    async def test_intent_that_the_gateway_refuses_leaves_nothing_to_put_back(
+        self, house: House
+    ) -> None:
+        """The run is canceled before the intent is known, and there will never be one."""
+        world = World(StripeLike())
+        road = Road()
+        gate = road.close("create_intent")
+        road.before["create_intent"].extend([trouble(Trouble.REFUSED)] * 2)
 
         async with on_stage(house, world, a_payment(has_order_service=True), road=road) as stage:
             await gate.reached.wait()
-            world.orders.paid = True
-            await stage.worker.aclose()
             await stage.run.cancel()
             gate.open.set()
-            await stage.start_worker()
             state = await _result(stage)
 
-        assert (Fulfillment.CONFIRMED, 0) == (state.fulfillment, state.amount_refunded)
+        assert (S.CANCELED, Reason.GATEWAY_REFUSED) == (state.status, state.reason)
+        assert "release" in world.orders.calls
+        assert [] == world.gateway.calls
 
 
 class TestTaskDoneAgain:
