@@ -27,8 +27,12 @@ demo: $(VENV)/installed-demo ## the whole service with a little shop; ONCE=1 end
 demo-reset: $(VENV)/installed-demo ## forget what the demo has kept in .paysaga/
 	@$(BIN)/python -m paysaga.demo --reset
 
-test: $(VENV)/installed-dev ## the tests, under 10 minutes; with TEST_POSTGRES_URL on PostgreSQL, too
-	@$(PYTEST) -m "not full" $(ARGS)
+test: $(VENV)/installed-dev ## the tests, under 10 minutes; COVERAGE=1 tells, too, what they leave out
+	@$(PYTEST) -m "not full" $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
+ifdef COVERAGE
+	@$(BIN)/coverage report --skip-covered
+	@$(BIN)/coverage report --include='workflows/*,paysaga/domain/*' --show-missing --skip-covered --fail-under=100
+endif
 
 test-full: $(VENV)/installed-dev ## the long runs, on top of make test
 	@$(PYTEST) -m full $(ARGS)

@@ -483,6 +483,7 @@ class TestContinuousIntegration:
         called = re.findall(r"timed \"make ([\w-]+)\" make \1", (ROOT / ".ci/run").read_text())
 
         assert ["check", "test", "test-full"] == called
+        assert "make test COVERAGE=1" in (ROOT / ".ci/run").read_text()
         assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in called)
 
     def test_what_it_downloads_is_not_committed(self) -> None:

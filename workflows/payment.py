@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum, auto
-from typing import NoReturn
+from typing import NoReturn, assert_never
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
@@ -41,7 +41,6 @@ class Wake(StrEnum):
 
     LOOK = auto()
     DEADLINE = auto()
-    RETRY = auto()
     END = auto()
 
 
@@ -222,16 +221,18 @@ class PaymentWorkflow:
         if self._retry_request is not None:
             await self._answer(self._retry_request)
 
-    async def _act(self, wake: Wake) -> None:
+    async def _act(self, wake: Wake | RetryRequest) -> None:
         match wake:
             case Wake.LOOK:
                 await self._look()
             case Wake.DEADLINE:
                 await self._after_the_deadline()
-            case Wake.RETRY:
-                await self._try_again()
+            case RetryRequest():
+                await self._try_again(wake)
             case Wake.END:
                 await self._give_up()
+            case never:
+                assert_never(never)
 
     async def _confirm(self, method: str) -> None:
         if self.is_over():
@@ -290,10 +291,7 @@ class PaymentWorkflow:
             )
         )
 
-    async def _try_again(self) -> None:
-        request = self._retry_request
-        if request is None:
-            return
+    async def _try_again(self, request: RetryRequest) -> None:
         if self._state.status is not PaymentStatus.AWAITING_RETRY:
             await self._answer(request)
             return
@@ -464,7 +462,7 @@ class PaymentWorkflow:
     async def _park(self, reason: Reason) -> None:
         await self._record.move(lambda state, _: rules.parked(state, reason, workflow.now()))
 
-    async def _next(self) -> Wake:
+    async def _next(self) -> Wake | RetryRequest:
         """Wait until there is something to do."""
         deadline, why = self._deadline()
         try:
@@ -477,15 +475,13 @@ class PaymentWorkflow:
             return self._called() or Wake.DEADLINE
         return self._called() or Wake.LOOK
 
-    def _called(self) -> Wake | None:
+    def _called(self) -> Wake | RetryRequest | None:
         at_gateway = self._state.reason is Reason.GATEWAY_PROCESSING
         if not at_gateway and self.is_over():
             return Wake.END
         if self._must_look:
             return Wake.LOOK
-        if self._retry_request:
-            return Wake.RETRY
-        return None
+        return self._retry_request
 
     def _deadline(self) -> tuple[timedelta | None, str]:
         state, now = self._state, workflow.now()

@@ -115,10 +115,10 @@ async def _recorded(changes: tuple[Change, ...]) -> Recorded | None:
 
 
 def _raise_unless_it_is_away(error: FailureError, summary: str) -> None:
-    if not isinstance(error, ApplicationError):  # a local activity's own error comes unwrapped
-        return
-    if error.type == NOT_WRITABLE:
+    # A local activity's own error comes unwrapped.
+    kind = error.type if isinstance(error, ApplicationError) else None
+    if kind == NOT_WRITABLE:
         # No failure of the run, which would put everything back: a bug, to be mended.
-        raise RuntimeError(f"the database refuses the step {summary}: {error.message}") from error
-    if error.type == ORDER_TAKEN:
+        raise RuntimeError(f"the database refuses the step {summary}: {error}") from error
+    if kind == ORDER_TAKEN:
         raise error

@@ -66,21 +66,21 @@ class Reservation:
         await self._until_heard(Orders.release)
 
     async def _to_the_end(self, step: Step) -> bool:
-        answer = await self._quickly(step)
-        if answer is None:
-            await self._buyer.on_silence()
-            answer = await self._until_heard(step)
+        answer = await self._quickly(step) or await self._after_silence(step)
         return answer.accepted
 
+    async def _after_silence(self, step: Step) -> OrderAnswer:
+        await self._buyer.on_silence()
+        return await self._until_heard(step)
+
     async def _while_it_counts(self, step: Step) -> bool | None:
-        answer = await self._quickly(step)
-        if answer is None:
-            await self._buyer.on_silence()
-            time_left = max(self._buyer.time_left(), timedelta())
-            answer = await call_unless(
-                self._buyer.is_over, step, self._ref, self._config, time_left
-            )
+        answer = await self._quickly(step) or await self._while_there_is_time(step)
         return answer.accepted if answer is not None else None
+
+    async def _while_there_is_time(self, step: Step) -> OrderAnswer | None:
+        await self._buyer.on_silence()
+        time_left = max(self._buyer.time_left(), timedelta())
+        return await call_unless(self._buyer.is_over, step, self._ref, self._config, time_left)
 
     async def _quickly(self, step: Step) -> OrderAnswer | None:
         try:

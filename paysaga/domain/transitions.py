@@ -6,7 +6,7 @@ payment and gets the steps to write, none if there is nothing new; it never sets
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from paysaga.domain.declines import Decline
 from paysaga.domain.ledger import Transfer, captured, refunded
@@ -133,6 +133,8 @@ def observed(
             return _declined(known, intent, attempt, at)
         case IntentStatus.CANCELED | IntentStatus.REQUIRES_CAPTURE:
             raise IllegalMove(f"{intent.status} is not an outcome of an attempt")
+        case never:
+            assert_never(never)
 
 
 def timed_out(

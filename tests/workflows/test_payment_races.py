@@ -58,6 +58,7 @@ from paysaga.domain.payment import (
     Recorded,
     RequestMark,
 )
+from paysaga.domain.transitions import attempt_after
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import World, beside_the_gateway
 from tests.workflows.exchange import Exchange, Road
@@ -777,6 +778,20 @@ class TestDatabaseOutage:
         assert 100 > len(events)
 
 
+class OnceAStrangers(FakeRecords):
+    """At first another payment has the id."""
+
+    was_asked_first = False
+
+    @activity.defn
+    async def record(self, batch: Changes) -> Recorded | None:
+        if self.was_asked_first:
+            return await super().record(batch)
+        self.was_asked_first = True
+        stranger = batch.changes[0].model_copy(update={"actor": "service:another"})
+        return Recorded(state=stranger.state, attempt=attempt_after(batch.changes), taken=False)
+
+
 class TestDatabaseRefuses:
     async def test_bug_stops_the_run_until_it_is_mended(self, house: House) -> None:
         """What the database never takes fails the workflow task, and gives no money back."""
@@ -788,6 +803,18 @@ class TestDatabaseRefuses:
             result = await _result(stage)
 
         assert S.SUCCEEDED is result.status
+        assert ["create", "confirm"] == world.gateway.calls
+
+    async def test_another_payment_of_the_id_stops_the_run(self, house: House) -> None:
+        """What cannot be is no failure of the run: it waits until the stranger is gone."""
+        records = OnceAStrangers()
+        world = World(StripeLike("succeeded"), records=records)
+
+        async with on_stage(house, world) as stage:
+            result = await _result(stage)
+
+        assert S.SUCCEEDED is result.status
+        assert records.was_asked_first
         assert ["create", "confirm"] == world.gateway.calls
 
     async def test_taken_order_is_told_also_after_an_outage(self, house: House) -> None:
