@@ -233,6 +233,15 @@ class Stage:
             wait_for_stage=WorkflowUpdateStage.ACCEPTED,
         )
 
+    async def accepted_retry(self) -> asyncio.Task[PaymentState]:
+        mark = RequestMark(key="retry-accepted", fingerprint="retry-accepted")
+        asked = await self.run.start_update(
+            PaymentWorkflow.retry,
+            RetryRequest(method="pm_2", actor="customer:1", request=mark),
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        )
+        return asyncio.create_task(asked.result())
+
     async def accepted_refresh(self) -> asyncio.Task[PaymentState]:
         asked = await self.run.start_update(
             PaymentWorkflow.refresh, wait_for_stage=WorkflowUpdateStage.ACCEPTED
@@ -528,7 +537,7 @@ class TestRequestsDuringTheAttempt:
             look = road.close("retrieve_intent")
             await stage.run.signal(PaymentWorkflow.nudged)
             await look.reached.wait()
-            retried = stage.retry()
+            retried = await stage.accepted_retry()
             world.gateway.becomes("succeeded")
             look.open.set()
             answer = await retried
@@ -553,18 +562,10 @@ class TestRequestsDuringTheAttempt:
             look = road.close("retrieve_intent")
             await stage.run.signal(PaymentWorkflow.nudged)
             await look.reached.wait()
-            retried = await stage.run.start_update(
-                PaymentWorkflow.retry,
-                RetryRequest(
-                    method="pm_2",
-                    actor="customer:1",
-                    request=RequestMark(key="retry-1", fingerprint="r"),
-                ),
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            )
+            retried = await stage.accepted_retry()
             world.gateway.becomes("processing")
             look.open.set()
-            answer = await retried.result()
+            answer = await retried
             result = await _result(stage)
 
         assert (S.PROCESSING, Reason.GATEWAY_PROCESSING) == (answer.status, answer.reason)
