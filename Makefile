@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 	--no-emit-index-url
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: menu install demo demo-reset test test-full test-stripe stripe-key check format lock bench up clean
+.PHONY: menu install demo demo-reset test test-full chaos test-stripe stripe-key check format lock bench up clean
 
 menu: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lock: $(VENV)/installed-dev ## write requirements/*.txt anew from pyproject.toml
 
 bench: $(VENV)/installed-dev ## latency, throughput and billable actions, beside a bare workflow
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/installed-dev ## 1000 payments amid kills and faults; SAGAS, SEED, POSTGRESQL=1, OUTAGE=1
+	@SAGAS="$(SAGAS)" SEED="$(SEED)" POSTGRESQL="$(POSTGRESQL)" OUTAGE="$(OUTAGE)" $(BIN)/python -m tests.chaos
 
 up: ## the service as containers: PostgreSQL, Temporal, simulator, worker, API
 	docker compose up --build --wait

@@ -14,6 +14,7 @@ import stripe
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 RATE_LIMITED_SECONDS: Final = 2.0
+SEARCHED_TO: Final = "searched_to"
 
 
 class Trouble(StrEnum):
@@ -25,8 +26,21 @@ class Trouble(StrEnum):
     # The gateway keeps a 500 under the idempotency key: the same key will only hear it again.
     STICKY = "GatewayStickyError"
     MISCONFIGURED = "GatewayMisconfigured"
+    # No trouble at all: a long list was read in part, and is to be read on from there.
+    SEARCHING = "GatewaySearching"
     # An error of our own code: the activity never says so, the workflow concludes it.
     BUG = "GatewayBug"
+
+
+def not_searched_through(place: str) -> ApplicationError:
+    """What Temporal is told of a list that is longer than one activity reads."""
+    return ApplicationError(
+        "the gateway's list is long: it is read on",
+        {SEARCHED_TO: place},
+        type=Trouble.SEARCHING,
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN,
+    )
 
 
 def as_failure(error: stripe.StripeError) -> ApplicationError:

@@ -6,8 +6,16 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from paysaga.database.engine import Sessions
-from paysaga.database.steps import OrderHeld, StepMissing, refuse_if_held, write
+from paysaga.database.engine import Sessions, reading
+from paysaga.database.reads import Reads
+from paysaga.database.steps import (
+    OrderHeld,
+    StepMissing,
+    is_about_order,
+    refuse_if_held,
+    standing,
+    write,
+)
 from paysaga.domain.payment import Changes, Recorded
 
 ORDER_TAKEN: Final = "OrderTaken"
@@ -46,14 +54,26 @@ class Records:
         except StepMissing as error:
             raise ApplicationError(str(error), type=NOT_WRITABLE) from None
 
+    @activity.defn
+    async def standing(self, payment_id: str) -> Recorded | None:
+        """How the payment stands; `None` if there is none of this id."""
+        async with reading(self._sessions) as session:
+            return await session.run_sync(standing, payment_id)
+
+    @activity.defn
+    async def payment_of(self, gateway_id: str) -> str | None:
+        """The payment that has this intent or charge, if one has."""
+        return await Reads(self._sessions).payment_of(gateway_id)
+
     async def _write(self, batch: Changes) -> Recorded | None:
         try:
             async with self._sessions.begin() as session:
                 return await session.run_sync(write, batch.changes)
-        except IntegrityError:
+        except IntegrityError as error:
             # A payment that had let its order go may come back to find it taken.
-            async with self._sessions() as session:
-                await session.run_sync(refuse_if_held, batch.changes[-1].state)
+            if is_about_order(error):
+                async with self._sessions() as session:
+                    await session.run_sync(refuse_if_held, batch.changes[-1].state)
             raise
 
 

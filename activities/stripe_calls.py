@@ -1,7 +1,8 @@
 """What we ask of Stripe: one step of one payment per activity."""
 
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Final, TypeVar
 
 import stripe
@@ -14,11 +15,12 @@ from stripe.params import (
 )
 from temporalio import activity
 
-from activities.errors import as_failure
-from paysaga.domain.declines import Decline, decline_for
+from activities.errors import as_failure, not_searched_through
+from activities.stripe_words import Refund, Refunds, as_intent, as_refund, id_of, marked_payment
+from paysaga.domain.declines import decline_for
 from paysaga.domain.message import Message
-from paysaga.domain.money import Money, from_gateway, to_gateway
-from paysaga.domain.payment import Intent, IntentStatus, MethodFacts
+from paysaga.domain.money import Money, to_gateway
+from paysaga.domain.payment import Intent, IntentStatus
 
 T = TypeVar("T")
 
@@ -26,6 +28,8 @@ T = TypeVar("T")
 # Intents API", life of a PaymentIntent).
 _OVER: Final = frozenset({"succeeded", "canceled"})
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
+# So many pages of a whole account's intents one activity reads well within its time.
+_PAGES_AT_ONCE: Final = 10
 # Nothing is to be confirmed again while the money is on its way or there.
 _TAKEN: Final = frozenset({"succeeded", "canceled", "processing", "requires_capture"})
 
@@ -34,7 +38,8 @@ class IntentOrder(Message):
     """The PaymentIntent to be made for a payment's whole life; it moves no money yet.
 
     `generation` counts the keys of a step, here and below: the gateway keeps an internal error
-    under its key, so a proof that the step had no effect opens a new one.
+    under its key, so a proof that the step had no effect opens a new one. `searched_to` is how far
+    that proof has come, if the account has many intents.
     """
 
     payment_id: str
@@ -48,6 +53,7 @@ class IntentOrder(Message):
     correlation_id: str
     ordered_at: AwareDatetime
     generation: int = 0
+    searched_to: str | None = None
 
 
 class ConfirmOrder(Message):
@@ -77,20 +83,34 @@ class CloseOrder(Message):
 
 
 class RefundOrder(Message):
-    """Give back what an intent took."""
+    """Give back what an intent took.
+
+    `after` names the refunds that were there when `money` was reckoned: none of them is the answer
+    to this order, whatever became of it. Stripe keeps an answer under its key, a refusal, too: each
+    decision of an operator has a number of its own.
+    """
 
     payment_id: str
     intent_id: str
     money: Money
+    after: tuple[str, ...] = ()
+    decision: int = 0
     generation: int = 0
 
 
-class Refund(Message):
-    """What the gateway says of a refund."""
+class IntentSearch(Message):
+    """Whether there is an intent of a payment whose run did not live to learn of it."""
 
-    id: str
-    status: str
-    failure_reason: str | None = None
+    payment_id: str
+    gateway_customer_id: str | None
+    ordered_at: AwareDatetime
+    searched_to: str | None = None
+
+
+class FoundIntent(Message):
+    """The intent, if there is one."""
+
+    intent: Intent | None = None
 
 
 class StripeCalls:
@@ -112,7 +132,10 @@ class StripeCalls:
         Two objects in one step, since neither moves money and each has a key of its own.
         """
         customer = order.gateway_customer_id
-        if order.generation and (known := await self._known_intent(order, customer)):
+        this = order.payment_id, order.ordered_at
+        if order.generation and (
+            known := await self._known_intent(*this, customer, order.searched_to)
+        ):
             return known
         if customer:
             try:
@@ -121,7 +144,9 @@ class StripeCalls:
                 if not _is_missing(error, "customer"):
                     raise as_failure(error) from None
             # Somebody has deleted the customer at the gateway: they may pay all the same.
-            if order.generation and (known := await self._known_intent(order, None)):
+            if order.generation and (
+                known := await self._known_intent(*this, None, order.searched_to)
+            ):
                 return known
         step = "intent:again" if customer else "intent"
         return await _answer(self._make_intent(order, await self._create_customer(order), step))
@@ -189,6 +214,7 @@ class StripeCalls:
         """
         if known := await self._known_refund(order):
             return known
+        step = f"give_back:by:{order.decision}" if order.decision else "give_back"
         refund = await _answer(
             self._refunds.create_async(
                 {
@@ -196,7 +222,7 @@ class StripeCalls:
                     "amount": to_gateway(order.money),
                     "metadata": {"payment_id": order.payment_id},
                 },
-                {"idempotency_key": _key(order.payment_id, "give_back", order.generation)},
+                {"idempotency_key": _key(order.payment_id, step, order.generation)},
             )
         )
         return as_refund(refund)
@@ -205,6 +231,23 @@ class StripeCalls:
     async def retrieve_refund(self, refund_id: str) -> Refund:
         """What the refund is now."""
         return as_refund(await _answer(self._refunds.retrieve_async(refund_id)))
+
+    @activity.defn
+    async def list_refunds(self, intent_id: str) -> Refunds:
+        """Every refund of the intent, whoever made it."""
+        return Refunds(refunds=tuple(map(as_refund, await self._all_refunds(intent_id))))
+
+    @activity.defn
+    async def find_intent(self, search: IntentSearch) -> FoundIntent:
+        """The payment's intent, by what we wrote on it; a list shows every write at once."""
+        return FoundIntent(
+            intent=await self._known_intent(
+                search.payment_id,
+                search.ordered_at,
+                search.gateway_customer_id,
+                search.searched_to,
+            )
+        )
 
     async def _make_intent(self, order: IntentOrder, customer: str, step: str) -> Intent:
         params: PaymentIntentCreateParams = {
@@ -237,19 +280,31 @@ class StripeCalls:
         )
         return customer.id
 
-    async def _known_intent(self, order: IntentOrder, customer: str | None) -> Intent | None:
-        """The intent that an unanswered call may have made; a list shows every write at once."""
-        since = int((order.ordered_at - _CLOCKS_DIFFER).timestamp())
+    async def _known_intent(
+        self, payment_id: str, ordered_at: datetime, customer: str | None, searched_to: str | None
+    ) -> Intent | None:
+        """The intent that an unanswered call may have made; a list shows every write at once.
+
+        Without a customer it may be any of the account's since then, up to now: a call is repeated
+        for as long as the gateway is away, so nothing bounds when it had its effect. Many are read
+        some pages at a time: the error says how far.
+        """
+        since = int((ordered_at - _CLOCKS_DIFFER).timestamp())
         newest: PaymentIntentListParams = {"limit": 100, "created": {"gte": since}}
         if customer:
             newest["customer"] = customer
-        intents = await _answer(self._intents.list_async(newest))
-        try:
-            async for intent in intents.auto_paging_iter():
-                if intent.metadata.to_dict().get("payment_id") == order.payment_id:
+        elif searched_to:
+            newest["starting_after"] = searched_to
+        for number in count(1):
+            page = await _answer(self._intents.list_async(newest))
+            for intent in page.data:
+                if marked_payment(intent) == payment_id:
                     return as_intent(intent)
-        except stripe.StripeError as error:
-            raise as_failure(error) from None
+            if not page.has_more:
+                break
+            newest["starting_after"] = page.data[-1].id
+            if number == _PAGES_AT_ONCE and not customer:
+                raise not_searched_through(page.data[-1].id)
         return None
 
     async def _declined(self, order: ConfirmOrder, error: stripe.CardError) -> Intent:
@@ -276,17 +331,23 @@ class StripeCalls:
         )
 
     async def _known_refund(self, order: RefundOrder) -> Refund | None:
-        refunds = await _answer(
-            self._refunds.list_async({"payment_intent": order.intent_id, "limit": 100})
-        )
-        for refund in refunds.data:
+        refunds = [
+            refund
+            for refund in await self._all_refunds(order.intent_id)
+            if refund.id not in order.after
+        ]
+        for refund in refunds:
             marks = refund.metadata.to_dict() if refund.metadata else {}
             if marks.get("payment_id") == order.payment_id:
                 return as_refund(refund)
-        by_hand = [refund for refund in refunds.data if refund.status in {"succeeded", "pending"}]
+        by_hand = [refund for refund in refunds if refund.status in {"succeeded", "pending"}]
         if by_hand and sum(refund.amount for refund in by_hand) >= to_gateway(order.money):
             return as_refund(by_hand[0])
         return None
+
+    async def _all_refunds(self, intent_id: str) -> list[stripe.Refund]:
+        found = await _answer(self._refunds.list_async({"payment_intent": intent_id, "limit": 100}))
+        return found.data
 
 
 _WITH_METHOD: Final[PaymentIntentRetrieveParams] = {"expand": ["payment_method"]}
@@ -313,69 +374,8 @@ def _key(owner: str, step: str, generation: int) -> str:
 def had_effect(intent: stripe.PaymentIntent, order: ConfirmOrder) -> bool:
     """Whether the intent shows more than we knew before the attempt."""
     asks_the_customer = intent.status == "requires_action" != order.seen_status
-    charged = _id(intent.latest_charge) != order.seen_charge_id
+    charged = id_of(intent.latest_charge) != order.seen_charge_id
     return intent.status in _TAKEN or charged or asks_the_customer
-
-
-def as_intent(intent: stripe.PaymentIntent) -> Intent:
-    """Stripe's PaymentIntent in our words.
-
-    Raises:
-        ValueError: A status that is not in our table; it is never guessed.
-    """
-    currency = intent.currency
-    return Intent(
-        id=intent.id,
-        status=IntentStatus(intent.status),
-        money=from_gateway(intent.amount, currency),
-        received=from_gateway(intent.amount_received, currency).minor,
-        customer_id=_id(intent.customer),
-        charge_id=_id(intent.latest_charge),
-        action_url=_action_url(intent),
-        decline=_decline(intent),
-        method=_method(intent.payment_method) or _declined_method(intent),
-    )
-
-
-def as_refund(refund: stripe.Refund) -> Refund:
-    """Stripe's Refund in our words."""
-    return Refund(
-        id=refund.id,
-        status=refund.status or "pending",
-        failure_reason=getattr(refund, "failure_reason", None),
-    )
-
-
-def _action_url(intent: stripe.PaymentIntent) -> str | None:
-    action = intent.next_action
-    if action is None or action.redirect_to_url is None:
-        return None
-    return action.redirect_to_url.url
-
-
-def _decline(intent: stripe.PaymentIntent) -> Decline | None:
-    error = intent.last_payment_error
-    # The last error stays on the intent after a later success.
-    if error is None or intent.status != "requires_payment_method":
-        return None
-    return decline_for(
-        error.code, getattr(error, "decline_code", None), getattr(error, "advice_code", None)
-    )
-
-
-def _method(method: str | stripe.PaymentMethod | None) -> MethodFacts | None:
-    if method is None or isinstance(method, str):
-        return None
-    card = getattr(method, "card", None)
-    if card is None:
-        return MethodFacts(kind=method.type)
-    return MethodFacts(kind=method.type, brand=card.brand, last4=card.last4, funding=card.funding)
-
-
-def _declined_method(intent: stripe.PaymentIntent) -> MethodFacts | None:
-    """A decline takes the method off the intent; the error still shows it."""
-    error = intent.last_payment_error
-    return _method(getattr(error, "payment_method", None)) if error else None
 
 
 def _marks(order: IntentOrder) -> dict[str, str]:
@@ -387,12 +387,6 @@ def _marks(order: IntentOrder) -> dict[str, str]:
         "environment": order.environment,
         "correlation_id": order.correlation_id,
     }
-
-
-def _id(thing: object) -> str | None:
-    if thing is None or isinstance(thing, str):
-        return thing
-    return str(thing.id)  # type: ignore[attr-defined]  # an expanded object
 
 
 def _is_missing(error: stripe.StripeError, param: str) -> bool:

@@ -33,12 +33,17 @@ def address(settings: Settings, payment_id: str) -> str:
     return f"{str(settings.public_base_url).rstrip('/')}{API}/payments/{payment_id}"
 
 
+def run_address(settings: Settings, run_id: str) -> str:
+    """Where the run is found in the Temporal UI."""
+    ui = str(settings.temporal_ui_url).rstrip("/")
+    return f"{ui}/namespaces/{settings.temporal_namespace}/workflows/{run_id}"
+
+
 def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> PaymentView:
     """The payment as this caller may see it."""
     here = address(settings, state.id)
     inside = caller.is_staff or caller.role is Role.SERVICE
-    ui = str(settings.temporal_ui_url).rstrip("/")
-    run = f"{ui}/namespaces/{settings.temporal_namespace}/workflows/{state.id}"
+    run = run_address(settings, state.id)
     return PaymentView.model_validate(
         status_facts(state)
         | {

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
-from api import documents, errors, health, orders, payments, webhooks
+from api import documents, errors, finance, health, inbox, orders, payments, repairs, webhooks
 from api.answers import API, REPLAYED
 from api.connections import opened
 from api.middleware import CORRELATION_ID, IDEMPOTENCY_KEY, Correlated, Guarded
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     api = APIRouter(prefix=API)
-    for room in (payments, orders, webhooks):
+    for room in (payments, orders, webhooks, repairs, inbox, finance):
         api.include_router(room.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
 
 from fastapi import Response
 
@@ -15,27 +14,9 @@ from api.run_errors import KeyTaken, NoAnswerYet, NotTaken, OrderTaken, RunOver
 from api.views import PaymentView
 from api.visible import order_taken
 from paysaga.domain import ids
-from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, RequestMark
+from paysaga.domain.gateway_event import waits
+from paysaga.domain.payment import PaymentState, PaymentStatus, RequestMark
 from workflows.requests import CancelRequest, RetryRequest
-
-_WAITING: Final = frozenset(
-    {
-        PaymentStatus.REQUIRES_ACTION,
-        PaymentStatus.AWAITING_RETRY,
-        PaymentStatus.AUTHORIZED,
-        PaymentStatus.NEEDS_OPERATOR,
-    }
-)
-
-
-def waits(state: PaymentState) -> bool:
-    """Whether news from the gateway would tell the payment's run something.
-
-    A payment whose own call is under way learns from that call, and a final one needs nothing.
-    """
-    if state.status is PaymentStatus.PROCESSING:
-        return state.reason is Reason.GATEWAY_PROCESSING
-    return state.status in _WAITING or state.amount_refund_pending > 0
 
 
 class Changing:
@@ -96,19 +77,16 @@ class Changing:
         return self._canceled(state)
 
     async def refresh(self) -> PaymentView:
-        """Look at the gateway now, if that could tell anything to somebody who may ask."""
-        if not waits(self._state) or self._is_out_of_the_callers_hands:
+        """Look at the gateway now, if that could tell anything.
+
+        A parked payment is the operators': it is told as it stands.
+        """
+        if not waits(self._state) or self._state.status is PaymentStatus.NEEDS_OPERATOR:
             return self._view(self._state)
         try:
             return self._view(await self._here.runs.refresh(self._state.id))
         except (NotTaken, RunOver, OrderTaken, NoAnswerYet):
             return self._view(await self._now())
-
-    @property
-    def _is_out_of_the_callers_hands(self) -> bool:
-        """What is parked is the shop's to put right: its customer does not set it going again."""
-        is_parked = self._state.status is PaymentStatus.NEEDS_OPERATOR
-        return is_parked and self._caller.only_customer is not None
 
     def _mark(self, step: str, body: Body | None, key: str) -> RequestMark:
         """The key is part of the fingerprint, which is also the Update's id."""

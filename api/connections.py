@@ -11,12 +11,17 @@ from fastapi import Depends, Request
 
 from api.identity import TokenCheck
 from api.runs import Runs
+from paysaga.database.balances import Balances
 from paysaga.database.engine import create_engine, sessions
-from paysaga.database.inbox import Inbox
+from paysaga.database.inbox_reads import InboxReads
 from paysaga.database.reads import Reads
+from paysaga.database.reconciliation import Reconciliations
+from paysaga.incoming import Incoming
+from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.temporal import connect
+from workflows import addresses
 
 # A customer waits for the answer.
 _ORDERS_TIMEOUT: Final = httpx.Timeout(4, connect=2)
@@ -29,7 +34,10 @@ class Connections:
     settings: Settings
     tokens: TokenCheck
     reads: Reads
-    inbox: Inbox
+    balances: Balances
+    reconciliations: Reconciliations
+    incoming: Incoming
+    inbox: InboxReads
     runs: Runs
     orders: OrderService | None
     orders_http: httpx.AsyncClient | None
@@ -50,7 +58,12 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
             settings=settings,
             tokens=TokenCheck(settings),
             reads=Reads(made),
-            inbox=Inbox(made),
+            balances=Balances(made),
+            reconciliations=Reconciliations(made),
+            incoming=Incoming(
+                made, Nudging(client, addresses.PAYMENTS, addresses.repair_id), settings
+            ),
+            inbox=InboxReads(made),
             runs=Runs(client, timedelta(seconds=settings.api_wait_seconds)),
             orders=OrderService(http) if http else None,
             orders_http=http,

@@ -116,10 +116,15 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     for detail in found:
         if detail["type"] == "missing" and _field(detail["loc"]).lower() == "idempotency-key":
             return await answer(request, KeyMissing())
-    if any(tuple(detail["loc"]) == ("body",) for detail in found):
+    if any(_is_no_object(detail) for detail in found):
         return problem(request, PROBLEMS[Invalid], errors=[_about_body(request)])
     told = [FieldError(field=_field(detail["loc"]), message=_message(detail)) for detail in found]
     return problem(request, PROBLEMS[Invalid], errors=told)
+
+
+def _is_no_object(detail: Mapping[str, Any]) -> bool:
+    """What the fields of a body say together is another matter: that has a message of its own."""
+    return tuple(detail["loc"]) == ("body",) and detail["type"] != "value_error"
 
 
 def _about_body(request: Request) -> FieldError:
@@ -141,7 +146,6 @@ async def _http(request: Request, error: Exception) -> Response:
     )
 
 
-_NO_JSON: Final = Kind(HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not JSON.")
 _LONGEST_NAME: Final = 64
 
 

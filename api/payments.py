@@ -87,7 +87,8 @@ async def get_payment_history(here: Here, who: Who, payment: VisiblePayment) -> 
     shown = [HistoryEntry.model_validate(entry, from_attributes=True) for entry in entries]
     if who.only_customer:
         shown = [
-            entry.model_copy(update={"actor": entry.actor.partition(":")[0]}) for entry in shown
+            entry.model_copy(update={"actor": entry.actor.partition(":")[0], "note": None})
+            for entry in shown
         ]
     return HistoryView(payment_id=payment.id, entries=shown, attempts=AttemptView.all_of(attempts))
 

@@ -23,8 +23,9 @@ from api.refusals import (
     KeyMissing,
     KeyReused,
     Missing,
-    NotAnEvent,
+    NotApprovable,
     NotCancelable,
+    NotRepairable,
     NotRetryable,
     NotSignedIn,
     OrderHasPayment,
@@ -38,6 +39,8 @@ from api.refusals import (
     TooLarge,
 )
 from api.views import PaymentView, View
+from paysaga.incoming import NotAGatewayEvent
+from paysaga.nudging import NotTold
 from paysaga.orders import OrderServiceUnavailable
 
 RETRY_SECONDS: Final = 2
@@ -79,6 +82,12 @@ _DATABASE_AWAY: Final = Kind(
     "We cannot look this up at the moment. Please try again in a moment.",
     _LATER,
 )
+_TEMPORAL_AWAY: Final = Kind(
+    _S.SERVICE_UNAVAILABLE,
+    "temporal_unavailable",
+    "Payments cannot be handled at the moment. Please repeat the request in a moment.",
+    _LATER,
+)
 
 PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
     CardNumber: Kind(
@@ -91,7 +100,9 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         "idempotency_key_required",
         "Send an Idempotency-Key header, a new one for each new request, so that a repeat is safe.",
     ),
-    NotAnEvent: Kind(_S.BAD_REQUEST, "not_an_event", "The body is not an event of the gateway."),
+    NotAGatewayEvent: Kind(
+        _S.BAD_REQUEST, "not_an_event", "The body is not an event of the gateway."
+    ),
     NotSignedIn: Kind(
         _S.UNAUTHORIZED,
         "not_authenticated",
@@ -135,6 +146,16 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
     NotCancelable: Kind(
         _S.CONFLICT, "not_cancelable", "This payment cannot be canceled as it stands."
     ),
+    NotRepairable: Kind(
+        _S.CONFLICT,
+        "not_repairable",
+        "This repair cannot be done as the payment stands: look why first.",
+    ),
+    NotApprovable: Kind(
+        _S.CONFLICT,
+        "not_approvable",
+        "There is no proposal to agree with: it was done, or has to be proposed again.",
+    ),
     TooLarge: Kind(
         _S.REQUEST_ENTITY_TOO_LARGE,
         "body_too_large",
@@ -142,12 +163,8 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         {"Connection": "close"},
     ),
     Invalid: Kind(_S.UNPROCESSABLE_ENTITY, "validation_failed", "Some input is not as it must be."),
-    TemporalUnavailable: Kind(
-        _S.SERVICE_UNAVAILABLE,
-        "temporal_unavailable",
-        "Payments cannot be handled at the moment. Please repeat the request in a moment.",
-        _LATER,
-    ),
+    TemporalUnavailable: _TEMPORAL_AWAY,
+    NotTold: _TEMPORAL_AWAY,
     OrderServiceUnavailable: Kind(
         _S.SERVICE_UNAVAILABLE,
         "order_service_unavailable",

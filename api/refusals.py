@@ -69,10 +69,6 @@ class KeyReused(Refusal):
     """The Idempotency-Key belongs to another request."""
 
 
-class NotAnEvent(Refusal):
-    """A signed body that is no event."""
-
-
 class TooLarge(Refusal):
     """The body is longer than we read."""
 
@@ -123,6 +119,14 @@ class AlreadySucceeded(Refusal):
 
 class NotCancelable(Refusal):
     """The payment cannot be canceled as it stands."""
+
+
+class NotRepairable(Refusal):
+    """The repair makes no sense as the payment stands, or the gateway contradicts it."""
+
+
+class NotApprovable(Refusal):
+    """There is no proposal, or not one that this person may agree with."""
 
 
 class TemporalUnavailable(Refusal):

@@ -38,6 +38,10 @@ class NotTaken(Exception):
     """The run does not take this request as the payment stands."""
 
 
+class NotDone(Exception):
+    """The run took the request, and found that it cannot be done: the message says why."""
+
+
 class KeyTaken(Exception):
     """The run knows the request's key from another request, which may not be written down yet."""
 
@@ -91,7 +95,9 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     while cause is not None:
         if isinstance(cause, ApplicationError):
             if cause.type == "NotNow":
-                return NotTaken()
+                return NotTaken(cause.message)
+            if cause.type == "NotRepaired":
+                return NotDone(cause.message)
             if cause.type == "KeyReused":
                 return KeyTaken()
             if cause.type == ORDER_TAKEN:

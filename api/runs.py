@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
-from typing import Final
+from typing import Any, Final
 
 from temporalio.client import (
     Client,
@@ -28,9 +28,13 @@ from api.refusals import TemporalUnavailable
 from api.run_errors import ORDER_TAKEN, NoAnswerYet, OrderTaken, RunOver, translated
 from paysaga.domain import transitions as rules
 from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
+from paysaga.domain.reports import Report
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
-from workflows.requests import CancelRequest, RetryRequest
+from workflows.payment_details import repair_summary
+from workflows.reconciliation import ReconciliationOrder, ReconciliationWorkflow
+from workflows.repair import RepairCase, RepairWorkflow
+from workflows.requests import Approval, CancelRequest, RepairRequest, RetryRequest
 
 # A look at a run is answered from the server's memory; longer than this it is not there.
 LOOK: Final = timedelta(seconds=2)
@@ -102,13 +106,74 @@ class Runs:
                 PaymentWorkflow.refresh, rpc_timeout=self._wait
             )
 
-    async def nudge(self, payment_id: str) -> None:
-        """Tell the run that something has happened at the gateway."""
+    async def repair(self, payment: PaymentState, request: RepairRequest) -> PaymentState:
+        """Repair a parked payment. Its repair is opened if there is none, whoever has ended it."""
+        operation = WithStartWorkflowOperation(
+            RepairWorkflow.run,
+            RepairCase(payment_id=payment.id),
+            id=addresses.repair_id(payment.id),
+            task_queue=addresses.PAYMENTS,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=repair_summary(payment),
+        )
+        consumed = asyncio.create_task(_consume(operation))
         try:
-            async with translated(LOOK):
-                await self._run(payment_id).signal(PaymentWorkflow.nudged, rpc_timeout=LOOK)
-        except NoAnswerYet as error:
+            return await self._update(
+                lambda: self._client.start_update_with_start_workflow(
+                    RepairWorkflow.repair,
+                    request,
+                    id=request.request.fingerprint,
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    start_workflow_operation=operation,
+                    rpc_timeout=self._wait,
+                )
+            )
+        finally:
+            consumed.cancel()
+
+    async def approve(self, payment_id: str, approval: Approval) -> PaymentState:
+        """Agree with what was proposed for a parked payment."""
+        run: WorkflowHandle[RepairWorkflow, PaymentState] = self._client.get_workflow_handle(
+            addresses.repair_id(payment_id), result_type=PaymentState
+        )
+        return await self._update(
+            lambda: run.start_update(
+                RepairWorkflow.approve,
+                approval,
+                id=approval.request.fingerprint,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=self._wait,
+            )
+        )
+
+    async def reconcile(self, order: ReconciliationOrder) -> Report:
+        """Start a comparison, or rejoin it: it is written down when this answers.
+
+        Raises:
+            TemporalUnavailable: It is not, in time: a repeat with the same key is safe.
+        """
+        operation = WithStartWorkflowOperation(
+            ReconciliationWorkflow.run,
+            order,
+            id=addresses.reconciliation_run(str(order.id)),
+            task_queue=addresses.PAYMENTS,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"since {order.since:%Y-%m-%d %H:%M}, for {order.actor}",
+        )
+        consumed = asyncio.create_task(_consume(operation))
+        try:
+            async with translated(self._wait):
+                return await self._client.execute_update_with_start_workflow(
+                    ReconciliationWorkflow.begun,
+                    start_workflow_operation=operation,
+                    rpc_timeout=self._wait,
+                )
+        except (NoAnswerYet, RunOver) as error:
             raise TemporalUnavailable from error
+        finally:
+            consumed.cancel()
 
     async def opened(self, payment_id: str) -> PaymentState | None:
         """A payment whose run is there, though its row is not yet: as it was handed over.
@@ -193,7 +258,7 @@ def _found_by(payment: Payment) -> TypedSearchAttributes:
 
 
 async def _consume(
-    operation: WithStartWorkflowOperation[PaymentWorkflow, PaymentState],
+    operation: WithStartWorkflowOperation[Any, Any],
 ) -> None:
     """The operation's own future repeats the call's error, and complains if nobody asks."""
     with contextlib.suppress(Exception):

@@ -132,13 +132,14 @@ class PaymentPage(View):
 
 
 class HistoryEntry(View):
-    """One change of a payment: when, by whom, and why."""
+    """One change of a payment: when, by whom, and why. Notes are for the shop's eyes only."""
 
     number: int
     status: PaymentStatus
     reason: Reason
     actor: str
     at: AwareDatetime
+    note: str | None
 
 
 class AttemptView(View):

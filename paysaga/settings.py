@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -30,6 +31,7 @@ _ASYMMETRIC: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 _SHORTEST_SECRET: Final = 32
+_SOCKET: Final = r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}$"
 
 
 class Environment(StrEnum):
@@ -96,6 +98,14 @@ class Settings(BaseSettings):
     payment_hold_seconds: PositiveInt = 24 * 60 * 60
     payment_action_seconds: PositiveInt = 15 * 60
 
+    # Major units of the payment's currency: above it a second person must agree with a repair.
+    repair_approval_above: Annotated[Decimal, Field(ge=0)] = Decimal(500)
+
+    sweep_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    inbox_keep_days: Annotated[int, Field(ge=30, le=3650)] = 90
+
+    # Where the worker's metrics are read, as address:port.
+    metrics_address: Annotated[str, Field(pattern=_SOCKET)] | None = None
     log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     worker_drain_seconds: PositiveInt = 30
 
@@ -120,6 +130,11 @@ class Settings(BaseSettings):
         return words
 
     @property
+    def livemode(self) -> bool:
+        """Whether the gateway moves real money for us: its live mode is production's."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
     def hold(self) -> timedelta:
         """How long an unpaid order stays reserved for its customer."""
         return timedelta(seconds=self.payment_hold_seconds)
@@ -140,7 +155,7 @@ class Settings(BaseSettings):
         if publishable is None:
             raise ValueError("STRIPE_PUBLISHABLE_KEY must begin with pk_live_ or pk_test_")
         mode = secret[1]
-        if (mode == "live") != (self.environment is Environment.PRODUCTION):
+        if (mode == "live") != self.livemode:
             raise ValueError(
                 f"STRIPE_SECRET_KEY is a {mode} key, which ENVIRONMENT={self.environment} must"
                 " not use: set the key of this environment, or correct ENVIRONMENT"

@@ -9,11 +9,21 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
 from activities.orders import OrderAnswer, OrderRef
-from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from activities.runs import RunStart
+from activities.stripe_calls import (
+    CloseOrder,
+    ConfirmOrder,
+    FoundIntent,
+    IntentOrder,
+    IntentSearch,
+    RefundOrder,
+)
+from activities.stripe_words import Refund, Refunds
 from paysaga.domain.declines import decline_for
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     FINAL,
+    HOLDS_ORDER,
     Attempt,
     Change,
     Changes,
@@ -27,6 +37,7 @@ from paysaga.domain.payment import (
     RequestMark,
 )
 from paysaga.domain.transitions import attempt_after
+from paysaga.nudging import NotTold, Nudging
 
 PRICE = Money(minor=1250, currency="EUR")
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -87,6 +98,9 @@ class FakeGateway:
         self.calls: list[str] = []
         self.orders: list[object] = []
         self.refund_statuses = deque(["succeeded"])
+        self.refunds: list[Refund] = []
+        self.is_lost = False  # its answer was never heard
+        self.others: dict[str, Intent] = {}
         self.cannot_cancel: IntentStatus | None = None
         self.charges = 0
         self.intent = Intent(
@@ -107,7 +121,7 @@ class FakeGateway:
     @activity.defn
     async def retrieve_intent(self, intent_id: str) -> Intent:
         self._called("look", intent_id)
-        return self.intent
+        return self.others.get(intent_id, self.intent)
 
     @activity.defn
     async def close_intent(self, order: CloseOrder) -> Intent:
@@ -121,12 +135,36 @@ class FakeGateway:
     @activity.defn
     async def refund_intent(self, order: RefundOrder) -> Refund:
         self._called("refund", order)
-        return self._refund()
+        return self._refund(order)
 
     @activity.defn
     async def retrieve_refund(self, refund_id: str) -> Refund:
         self._called("look at refund", refund_id)
-        return self._refund()
+        return self.refund_becomes(self.refund_statuses.popleft())
+
+    @activity.defn
+    async def list_refunds(self, intent_id: str) -> Refunds:
+        self._called("refunds", intent_id)
+        return Refunds(refunds=tuple(self.refunds))
+
+    @activity.defn
+    async def find_intent(self, search: IntentSearch) -> FoundIntent:
+        self._called("find", search)
+        return FoundIntent(intent=None if self.is_lost else self.intent)
+
+    def _refund(self, order: RefundOrder) -> Refund:
+        for known in self.refunds:  # as the product takes one that is there already for this one
+            if known.id not in order.after:
+                return known
+        number = len(self.refunds) + 1
+        status = self.refund_statuses.popleft()
+        self.refunds.append(Refund(id=f"re_{number}", status=status, amount=order.money.minor))
+        return self.refunds[-1]
+
+    def refund_becomes(self, status: str) -> Refund:
+        """The last refund is now what the bank made of it."""
+        self.refunds[-1] = self.refunds[-1].model_copy(update={"status": status})
+        return self.refunds[-1]
 
     def becomes(self, word: str) -> None:
         """The intent is now what the word says, as the gateway would show it."""
@@ -159,22 +197,20 @@ class FakeGateway:
         if troubles := self.troubles.get(step):
             raise troubles.popleft()
 
-    def _refund(self) -> Refund:
-        return Refund(id="re_1", status=self.refund_statuses.popleft(), failure_reason=None)
-
 
 class FakeRecords:
     """The activity of `Records`, kept in memory; a repeated change changes nothing."""
 
     def __init__(self, *, order_taken_by: str | None = None) -> None:
         self.changes: list[Change] = []
-        self._order_taken_by = order_taken_by
+        self.owners: dict[str, str] = {}
+        self.order_taken_by = order_taken_by
 
     @activity.defn
     async def record(self, batch: Changes) -> Recorded | None:
-        if self._order_taken_by:
+        if self.order_taken_by and batch.changes[-1].state.status in HOLDS_ORDER:
             raise ApplicationError(
-                "taken", self._order_taken_by, type="OrderTaken", non_retryable=True
+                "taken", self.order_taken_by, type="OrderTaken", non_retryable=True
             )
         known = [change for change in batch.changes if change.state.version <= len(self.changes)]
         taken = all(_is_same(change, self.changes[change.state.version - 1]) for change in known)
@@ -189,6 +225,18 @@ class FakeRecords:
             return None
         return Recorded(state=self.state, attempt=self.attempts[-1], taken=taken)
 
+    @activity.defn
+    async def standing(self, payment_id: str) -> Recorded | None:
+        if not self.changes or self.state.id != payment_id:
+            return None
+        return Recorded(
+            state=self.state, attempt=self.attempts[-1], taken=True, evidence=self.evidence
+        )
+
+    @activity.defn
+    async def payment_of(self, gateway_id: str) -> str | None:
+        return self.owners.get(gateway_id)
+
     def _keep_key_once(self, change: Change) -> None:
         keys = {before.request.key for before in self.changes if before.request}
         if change.request and change.request.key in keys:
@@ -197,6 +245,12 @@ class FakeRecords:
     @property
     def state(self) -> PaymentState:
         return self.changes[-1].state
+
+    @property
+    def evidence(self) -> str | None:
+        """What the payment was found with last."""
+        found = [c.note for c in self.changes if c.state.status is PaymentStatus.NEEDS_OPERATOR]
+        return next((note for note in reversed(found) if note), None)
 
     @property
     def statuses(self) -> list[PaymentStatus]:
@@ -256,6 +310,41 @@ class FakeOrders:
         accepted = step not in self.refused
         self.paid = self.paid or (step == "confirm" and accepted)
         return OrderAnswer(accepted=accepted)
+
+
+class FakeRuns:
+    """The activity that leaves something to another run: remembers what was left to which."""
+
+    def __init__(self) -> None:
+        self.started: list[RunStart] = []
+
+    @activity.defn
+    async def start_run(self, start: RunStart) -> None:
+        self.started.append(start)
+
+
+class FakeNudging(Nudging):
+    """Remembers who was told. Runs are there unless they are `gone`; nobody is if it is `away`."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.gone = False
+        self.away = False
+
+    async def run(self, payment_id: str) -> bool:
+        self._answers()
+        if not self.gone:
+            self.told.append(payment_id)
+        return not self.gone
+
+    async def repair(self, state: PaymentState) -> str:
+        self._answers()
+        self.told.append(f"repair-{state.id}")
+        return self.told[-1]
+
+    def _answers(self) -> None:
+        if self.away:
+            raise NotTold("Temporal did not answer")
 
 
 def _is_same(change: Change, other: Change) -> bool:

@@ -18,6 +18,7 @@ import stripe
 import uvicorn
 
 from paysaga.simulator.app import create_app
+from paysaga.simulator.clock import Clock, utc_now
 from paysaga.simulator.settings import SimulatorSettings
 
 KEY = "sk_test_paysaga_demo"
@@ -43,6 +44,11 @@ class Simulated:
         answer = await self.control.post(
             f"/intents/{intent_id}/authenticate", json={"outcome": outcome}
         )
+        assert 200 == answer.status_code, answer.text
+
+    async def flush(self) -> None:
+        """What the gateway would do later has been done."""
+        answer = await self.control.post("/webhooks/flush")
         assert 200 == answer.status_code, answer.text
 
     async def journal(self) -> list[dict[str, Any]]:
@@ -79,7 +85,9 @@ async def gateway(directory: Path) -> AsyncIterator[Simulated]:
 
 
 @asynccontextmanager
-async def running_simulator(directory: Path, **settings: object) -> AsyncIterator[Simulated]:
+async def running_simulator(
+    directory: Path, clock: Clock = utc_now, **settings: object
+) -> AsyncIterator[Simulated]:
     """A simulator whose state lies in `directory`, without any delay."""
     # A socket that names TCP, so that asyncio turns Nagle's delay off.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -92,11 +100,13 @@ async def running_simulator(directory: Path, **settings: object) -> AsyncIterato
         "payment_processing_delay_max": 0,
         **settings,
     }
-    config = uvicorn.Config(create_app(SimulatorSettings(**options)), log_level="warning")
+    config = uvicorn.Config(create_app(SimulatorSettings(**options), clock), log_level="warning")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     http = stripe.HTTPXClient(timeout=httpx.Timeout(2, connect=2))
-    async with httpx.AsyncClient(base_url=f"{url}/_control", timeout=10) as control:
+    # The server closes a connection that was idle for 5 s: we do not begin on one at that moment.
+    limits = httpx.Limits(keepalive_expiry=2)
+    async with httpx.AsyncClient(base_url=f"{url}/_control", timeout=10, limits=limits) as control:
         yield Simulated(
             url,
             stripe.StripeClient(

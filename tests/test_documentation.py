@@ -15,20 +15,26 @@ import pytest
 import typer
 from pydantic_settings import BaseSettings
 
+from activities.stripe_audit import StripeAudit
+from activities.stripe_calls import StripeCalls
+from activities.sweeping import EventList
 from api.app import create_app
-from api.webhooks import NUDGES
 from paysaga.cli.commands import app as cli
 from paysaga.demo.purchases import PURCHASES
 from paysaga.demo.settings import DemoSettings
 from paysaga.demo.shop.order_service import router as order_service
 from paysaga.demo.shop.settings import ShopSettings
 from paysaga.domain.declines import decline_for
+from paysaga.domain.gateway_event import NUDGES
 from paysaga.domain.payment import MOVES, PaymentStatus, Reason
+from paysaga.domain.repairs import RepairKind
 from paysaga.settings import Settings
 from paysaga.simulator.control import Control
 from paysaga.simulator.faults import Kind
 from paysaga.simulator.settings import SimulatorSettings
 from tests.end_to_end.demo_process import demo_process, environment_for
+from worker.reconciling import DAILY
+from workflows import addresses
 from workflows.addresses import SEARCH_ATTRIBUTES
 
 ROOT: Final = Path(__file__).parent.parent
@@ -38,9 +44,13 @@ PAGES: Final = sorted(
 # What the command line, the tests and docker compose read besides the settings.
 OTHER_VARIABLES: Final = {
     "BENCH_SECONDS",
+    "OUTAGE",
     "PAYSAGA_API_URL",
     "PAYSAGA_TOKEN",
+    "POSTGRESQL",
     "POSTGRES_PASSWORD",
+    "SAGAS",
+    "SEED",
     "SIMULATOR_REPLICAS",
     "STRIPE_CLI",
     "STRIPE_OPENAPI",
@@ -206,7 +216,7 @@ def _is_known(words: list[str]) -> bool:
         command = command.commands[words.pop(0)]
     if hasattr(command, "commands"):
         return not words
-    options = {name for param in command.params for name in param.opts}
+    options = {name for param in command.params for name in param.opts + param.secondary_opts}
     return {word for word in words if word.startswith("--")} <= options
 
 
@@ -344,7 +354,48 @@ class TestOtherPages:
         named = set(re.findall(r"\b([A-Z][A-Za-z]+) (?:=|<|>=) [\"\d]", text))
 
         assert {"OrderId", "GatewayId"} <= named
-        assert named <= {key.name for key in SEARCH_ATTRIBUTES}
+        assert named <= {key.name for key in SEARCH_ATTRIBUTES} | {"ExecutionStatus"}
+
+    def test_whoever_needs_an_operator_is_found_while_it_lasts(self) -> None:
+        """A payment's own run stays as it ended, long after its repair: only open runs count."""
+        rows = _table("docs/operating.md", after="A payment's run has the payment's id")
+        [query] = [row[1] for row in rows if "needs_operator" in row[1]]
+
+        assert "ExecutionStatus" in query
+
+    def test_operators_are_told_of_every_schedule(self) -> None:
+        """What happens by the clock is on one page."""
+        text = (ROOT / "docs/operating.md").read_text()
+        told = text[text.index("three schedules") :].split("lists their runs")[0]
+
+        schedules = {addresses.SWEEP, addresses.INBOX_CLEANUP, DAILY}
+        assert schedules == set(re.findall(r"`([\w-]+)`", told))
+
+    def test_load_tells_of_everything_that_calls_the_gateway(self) -> None:
+        """The limit counts activities: for each the page says how many calls that is."""
+        rows = _table("docs/operating.md", after="## Load")
+
+        told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+        made = [
+            name
+            for kind in (StripeCalls, StripeAudit, EventList)
+            for name, it in vars(kind).items()
+            if hasattr(it, "__temporal_activity_definition")
+        ]
+        assert sorted(made) == sorted(told)
+
+    def test_every_module_of_the_workflows_is_found(self) -> None:
+        """Whoever looks for a part of a payment's life finds where it is."""
+        text = (ROOT / "docs/architecture.md").read_text()
+
+        modules = [_name(path) for path in (ROOT / "workflows").glob("[!_]*.py")]
+        assert [] == [name for name in modules if f"`{name}`" not in text]
+
+    def test_key_may_read_what_a_reconciliation_asks_for(self) -> None:
+        """Balance transactions with what is behind them need permissions of their own."""
+        rows = _table("docs/stripe.md", after="A restricted key")
+
+        assert {"Balance", "Balance transaction sources"} <= {row[0] for row in rows}
 
     def test_operators_are_told_of_reasons_that_exist(self) -> None:
         """Each reason of a parked payment is a word that the code writes."""
@@ -352,6 +403,12 @@ class TestOtherPages:
 
         assert {row[0].strip("`") for row in rows} <= set(Reason)
         assert len(rows) >= 3
+
+    def test_operators_are_told_of_every_repair(self) -> None:
+        """The runbook has what `payment-cli repair` takes, and nothing else."""
+        rows = _table("docs/operating.md", after="### Repairs")
+
+        assert [kind.value for kind in RepairKind] == [row[0].strip("`") for row in rows]
 
     def test_the_faults_are_the_simulators(self) -> None:
         """The list of misfortunes is complete."""

@@ -8,7 +8,7 @@ import uvloop
 
 from paysaga.logs import configure_logs
 from paysaga.settings import WrongSettings, load_settings
-from paysaga.temporal import exit_cleanly
+from paysaga.temporal import exit_cleanly, telemetry
 from worker.main import serve
 
 _USAGE: Final = (
@@ -24,11 +24,12 @@ def main(arguments: Sequence[str] = ()) -> int:
     exit_cleanly()
     try:
         settings = load_settings()
+        runtime = telemetry(settings)
     except WrongSettings as wrong:
         sys.stderr.write(f"{wrong}\n")
         return 2
     configure_logs(settings.log_level, "worker")
-    uvloop.run(serve(settings))
+    uvloop.run(serve(settings, runtime))
     return 0
 
 

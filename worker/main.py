@@ -3,31 +3,47 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import stripe
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.orders import Orders
+from activities.reconciling import Reconciling
 from activities.records import Records
+from activities.run_results import nudge_run, run_results
+from activities.runs import start_run
+from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
-from paysaga.database.engine import create_engine, sessions
+from activities.sweeping import EventList, InboxWork
+from paysaga.database.engine import Sessions, create_engine, sessions
+from paysaga.incoming import Incoming
+from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.temporal import connect
+from worker.reconciling import schedule_reconciliation
+from worker.schedules import keep_schedules
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.repair import RepairWorkflow
+from workflows.sweep import InboxCleanupWorkflow, SweepWorkflow
 
 # Of each read. Below the activity's 30 s, so that one slow answer is ours to judge before Temporal
 # judges us; an activity that looks and then acts may still be cut off, which is unknown, too.
 GATEWAY_TIMEOUT: Final = httpx.Timeout(25, connect=5)
 ORDERS_TIMEOUT: Final = httpx.Timeout(8, connect=3)
+
+Activity = Callable[..., Any]
 
 log: Final = structlog.stdlib.get_logger("worker")
 
@@ -78,20 +94,18 @@ async def running_workers(
         stack.push_async_callback(engine.dispose)
         http = stripe.HTTPXClient(timeout=GATEWAY_TIMEOUT)
         stack.push_async_callback(http.close_async)
-        calls = StripeCalls(stripe_client(settings, http))
-        orders = Orders(await stack.enter_async_context(open_orders(settings)))
-        records = Records(sessions(engine))
+        gateway = stripe_client(settings, http)
+        made = sessions(engine)
+        shop = await stack.enter_async_context(open_orders(settings))
+        nudging = Nudging(client, addresses.PAYMENTS, addresses.repair_id)
+        inbox_work = InboxWork(made, Incoming(made, nudging, settings))
         await stack.enter_async_context(
             Worker(
                 client,
                 task_queue=addresses.GATEWAY,
                 activities=[
-                    calls.create_intent,
-                    calls.confirm_intent,
-                    calls.retrieve_intent,
-                    calls.close_intent,
-                    calls.refund_intent,
-                    calls.retrieve_refund,
+                    *_at_the_gateway(gateway, settings.environment_name),
+                    EventList(gateway, made).read_page,
                 ],
                 graceful_shutdown_timeout=drain,
                 max_task_queue_activities_per_second=settings.stripe_requests_per_second,
@@ -101,14 +115,17 @@ async def running_workers(
             Worker(
                 client,
                 task_queue=addresses.PAYMENTS,
-                workflows=[PaymentWorkflow],
+                workflows=[
+                    PaymentWorkflow,
+                    RepairWorkflow,
+                    ReconciliationWorkflow,
+                    SweepWorkflow,
+                    InboxCleanupWorkflow,
+                ],
                 activities=[
-                    records.record,
-                    orders.reserve,
-                    orders.still_waits,
-                    orders.is_taken,
-                    orders.confirm,
-                    orders.release,
+                    *_beside_the_gateway(made, shop),
+                    inbox_work.work_off,
+                    inbox_work.forget,
                 ],
                 workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
                 graceful_shutdown_timeout=drain,
@@ -117,13 +134,52 @@ async def running_workers(
         yield
 
 
-async def serve(settings: Settings) -> None:
+def _at_the_gateway(client: stripe.StripeClient, environment: str) -> list[Activity]:
+    calls, audit = StripeCalls(client), StripeAudit(client, environment)
+    return [
+        calls.create_intent,
+        calls.confirm_intent,
+        calls.retrieve_intent,
+        calls.close_intent,
+        calls.refund_intent,
+        calls.retrieve_refund,
+        calls.list_refunds,
+        calls.find_intent,
+        audit.audit_payments,
+        audit.list_movements,
+    ]
+
+
+def _beside_the_gateway(database: Sessions, shop: OrderService | None) -> list[Activity]:
+    records, reconciling, orders = Records(database), Reconciling(database), Orders(shop)
+    return [
+        records.record,
+        records.standing,
+        records.payment_of,
+        start_run,
+        run_results,
+        nudge_run,
+        reconciling.begin_reconciliation,
+        reconciling.read_changed,
+        reconciling.read_books,
+        reconciling.owners_of,
+        reconciling.book_fees,
+        reconciling.note_findings,
+        orders.reserve,
+        orders.still_waits,
+        orders.is_taken,
+        orders.confirm,
+        orders.release,
+    ]
+
+
+async def serve(settings: Settings, runtime: Runtime | None = None) -> None:
     """Work until SIGTERM or SIGINT, then finish what is under way and return."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = await _connected(settings, stop)
+    client = await _connected(settings, runtime, stop)
     if client is None:
         return
     async with running_workers(client, settings):
@@ -133,13 +189,21 @@ async def serve(settings: Settings) -> None:
     log.info("drained")
 
 
-async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
+async def _connected(
+    settings: Settings, runtime: Runtime | None, stop: asyncio.Event
+) -> Client | None:
     """Keep trying while Temporal is away: a worker that starts first must not fail."""
     while not stop.is_set():
         try:
-            return await connect(settings)
-        except RuntimeError as error:
-            log.warning("Temporal does not answer; trying again in a second", error=str(error))
+            client = await connect(settings, runtime=runtime)
+            await keep_schedules(client, settings)
+            await schedule_reconciliation(client)
+        except (RuntimeError, RPCError) as error:
+            log.warning(
+                "Temporal does not answer as it must; trying again in a second", error=str(error)
+            )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=1)
+        else:
+            return client
     return None

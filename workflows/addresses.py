@@ -9,7 +9,20 @@ PAYMENTS: Final = "payments"
 # budget shared by all workers.
 GATEWAY: Final = "gateway"
 
-# A payment's run has the payment's own id.
+
+def repair_id(payment_id: str) -> str:
+    """The run that repairs a payment. The payment's own run has the payment's own id."""
+    return f"repair-{payment_id}"
+
+
+def reconciliation_run(reconciliation_id: str) -> str:
+    """The run of a reconciliation that somebody has asked for."""
+    return f"reconciliation-{reconciliation_id}"
+
+
+# Schedules, one of each for all workers. Their runs are named after them, and the time.
+SWEEP: Final = "sweep-gateway-events"
+INBOX_CLEANUP: Final = "clean-up-inbox"
 
 PAYMENT_STATUS: Final = SearchAttributeKey.for_keyword("PaymentStatus")
 ORDER_ID: Final = SearchAttributeKey.for_keyword("OrderId")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from workflows.saga import to_the_end
 
@@ -40,6 +40,12 @@ async def call_unless(
         await to_the_end(_withdrawn(call))
         raise
     return await (call if call.done() else _withdrawn(call))
+
+
+def raise_if_canceled(error: ActivityError) -> None:
+    """The run's own cancel is no trouble of those whom the activity asks."""
+    if is_cancelled_exception(error):
+        raise error
 
 
 async def _withdrawn(call: workflow.ActivityHandle[T]) -> T | None:

@@ -13,15 +13,16 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.errors import Trouble
+    from activities.errors import SEARCHED_TO, Trouble
     from activities.stripe_calls import (
         CloseOrder,
         ConfirmOrder,
         IntentOrder,
-        Refund,
+        IntentSearch,
         RefundOrder,
         StripeCalls,
     )
+    from activities.stripe_words import Refund, Refunds
     from paysaga.domain.payment import Intent
 
 from workflows import policies
@@ -48,9 +49,6 @@ class Bill(Protocol):
     def is_over(self) -> bool:
         """Whether there is no point in taking the money any more."""
 
-    def time_left(self) -> timedelta:
-        """How long there still is a point in taking the money."""
-
 
 class Collection:
     """One bill's way through the gateway. Each call is one activity when all is well."""
@@ -62,12 +60,19 @@ class Collection:
         """Make the intent, however long the gateway's answer takes: it may be there unanswered."""
         return await self._ask(
             StripeCalls.create_intent,
-            lambda tries: order.model_copy(update={"generation": tries.generation}),
+            lambda tries: order.model_copy(
+                update={"generation": tries.generation, "searched_to": tries.searched_to}
+            ),
             f"open an intent of {order.money}",
         )
 
-    async def confirm(self, order: ConfirmOrder) -> Intent | None:
-        """Take the money; `None` if the bill was over before its outcome was known."""
+    async def confirm(
+        self, order: ConfirmOrder, time_left: Callable[[], timedelta]
+    ) -> Intent | None:
+        """Take the money; `None` if the bill was over before its outcome was known.
+
+        No try lasts longer than there is `time_left` for the money to be of use.
+        """
         return await self._ask_while(
             StripeCalls.confirm_intent,
             lambda tries: order.model_copy(
@@ -75,7 +80,7 @@ class Collection:
             ),
             f"attempt {order.attempt}: confirm",
             self._bill.is_over,
-            self._bill.time_left,
+            time_left,
         )
 
     async def look(self, intent_id: str) -> Intent | None:
@@ -111,6 +116,28 @@ class Collection:
             StripeCalls.retrieve_refund, lambda _: refund_id, f"look at {refund_id}"
         )
 
+    async def refunds(self, intent_id: str) -> Refunds:
+        """All refunds of the intent."""
+        return await self._ask(
+            StripeCalls.list_refunds, lambda _: intent_id, f"look at the refunds of {intent_id}"
+        )
+
+    async def find(self, search: IntentSearch) -> Intent | None:
+        """The intent of a payment that does not know it; absence is believed after a while."""
+        found = await self._find(search)
+        if found is None:
+            await workflow.sleep(policies.SETTLING, summary="is there really no intent?")
+            found = await self._find(search)
+        return found
+
+    async def _find(self, search: IntentSearch) -> Intent | None:
+        found = await self._ask(
+            StripeCalls.find_intent,
+            lambda tries: search.model_copy(update={"searched_to": tries.searched_to}),
+            f"look for the intent of {search.payment_id}",
+        )
+        return found.intent
+
     async def _ask(self, call: Call[Arg, T], order: "OrderFor[Arg]", told: str) -> T:
         """Ask until there is an answer."""
         answer = await self._ask_while(call, order, told, _never)
@@ -142,6 +169,9 @@ class Collection:
             except ActivityError as error:
                 failure = error
             trouble = _trouble(failure)
+            if trouble is Trouble.SEARCHING:
+                tries.searched_to = _searched_to(failure)
+                continue
             pause = tries.pause(trouble, _told_to_wait(failure), workflow.now())
             if tries.number > policies.PASSING_FAULTS:
                 await self._bill.on_trouble(trouble, pause)
@@ -155,11 +185,13 @@ class Tries:
 
     A key lasts for `KEY_LIFE` and does not outlive an answer that the gateway keeps under it. The
     next one has the next generation: the activity looks for the effect of the earlier one first.
+    A search that is long is gone on with where it was, and begun anew for the next generation.
     """
 
     def __init__(self, now: datetime) -> None:
         self.number = 1
         self.generation = 0
+        self.searched_to: str | None = None
         self._began = self._key_since = now
         self._pause = policies.GATEWAY_PAUSE_MIN
 
@@ -168,6 +200,7 @@ class Tries:
         pause = max(self._pause, told)
         if trouble is Trouble.STICKY or now - self._key_since > policies.KEY_LIFE:
             self.generation, self._key_since = self.generation + 1, now
+            self.searched_to = None
             pause = max(pause, policies.SETTLING)
         if now - self._began > policies.LONG_OUTAGE:
             pause = max(pause, policies.LONG_OUTAGE_PAUSE)
@@ -199,8 +232,20 @@ def _trouble(error: ActivityError) -> Trouble:
         workflow.logger.error("a gateway call fails with a bug", exc_info=error)
         return Trouble.BUG
     if cause.type == Trouble.REFUSED:
-        raise Refused(cause.message) from error
+        raise Refused(_in_words(cause)) from error
     return Trouble(cause.type)
+
+
+def _in_words(refusal: ApplicationError) -> str:
+    """With what an operator needs to find it at the gateway: no personal data is among it."""
+    [facts] = refusal.details or ({},)
+    known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+    return f"{refusal.message} ({known})" if known else refusal.message
+
+
+def _searched_to(error: ActivityError) -> str | None:
+    details = error.cause.details if isinstance(error.cause, ApplicationError) else ()
+    return next((str(told[SEARCHED_TO]) for told in details), None)
 
 
 def _told_to_wait(error: ActivityError) -> timedelta:

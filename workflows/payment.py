@@ -2,21 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum, auto
-from typing import NoReturn, assert_never
+from typing import assert_never
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, CancelledError, FailureError
+from temporalio.exceptions import CancelledError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Trouble
     from activities.orders import OrderRef
-    from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder
+    from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder
     from paysaga.domain import transitions as rules
     from paysaga.domain.declines import decline_for
-    from paysaga.domain.money import Money
     from paysaga.domain.payment import (
         Fulfillment,
         Intent,
@@ -27,13 +25,17 @@ with workflow.unsafe.imports_passed_through():
         Reason,
         RequestMark,
     )
+    from paysaga.domain.steps import WORKFLOW
 
 from workflows import policies
 from workflows.collection import Collection, Refused
 from workflows.record import Record, Rule
+from workflows.repair import start_repair
 from workflows.requests import CancelRequest, KeyReused, NotNow, RetryRequest
 from workflows.reservation import Reservation
 from workflows.saga import Saga, to_the_end
+from workflows.settlement import Settlement
+from workflows.watch import Watch
 
 
 class Wake(StrEnum):
@@ -51,17 +53,18 @@ class PaymentWorkflow:
     @workflow.init
     def __init__(self, payment: Payment) -> None:
         self._payment = payment
-        self._record = Record(payment)
+        self._record = Record.of_new(payment)
         self._intent: Intent | None = None
+        self._watch = Watch()
         self._collection = Collection(self)
         self._reservation = Reservation(_order(payment), self)
-        self._must_look = False
-        self._looks = 0
+        self._settlement = Settlement(
+            self._record, self._collection, self._reservation, self._watch
+        )
         self._closes = 0
         self._refreshes = 0
         self._refresh_from = workflow.now()
         self._is_refreshing = False
-        self._pause = policies.LOOK_MIN
         self._requests = {payment.request.key: payment.request.fingerprint}
         self._retry_request: RetryRequest | None = None
         self._cancel_request: CancelRequest | None = None
@@ -69,15 +72,20 @@ class PaymentWorkflow:
 
     @workflow.run
     async def run(self, payment: Payment) -> PaymentState:
-        """Answers with the payment as it stands when its story is over."""
+        """Answers with the payment as it stands when its story is over.
+
+        A payment that needs an operator is over for this run: its repair has a run of its own.
+        """
         try:
             async with Saga() as saga:
                 await self._take(payment, saga)
+            await self._leave_to_repair()
         except (FailureError, asyncio.CancelledError) as failure:
             # Whoever still waits for an outcome learns why there is none.
             self._failure = (
                 failure if isinstance(failure, FailureError) else CancelledError("run canceled")
             )
+            await to_the_end(self._leave_to_repair())
             await to_the_end(workflow.wait_condition(workflow.all_handlers_finished))
             raise
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -127,16 +135,17 @@ class PaymentWorkflow:
     @workflow.update
     async def refresh(self) -> PaymentState:
         """Look at the gateway now and answer with what the payment is then."""
-        self._must_look = self._is_refreshing = True
+        self._watch.must_look = self._is_refreshing = True
         self._refreshes += 1
         if self._refreshes >= policies.REFRESHES_AT_WILL:
             self._refresh_from = workflow.now() + policies.REFRESH_PAUSE
-        seen = self._looks
+        seen = self._watch.looks
         try:
             return await self._state_when(
                 lambda: (
-                    (self._state.is_final and not self._state.amount_refund_pending)
-                    or (self._looks > seen and self._state.is_settled)
+                    self._state.status is PaymentStatus.NEEDS_OPERATOR
+                    or (self._state.is_final and not self._state.amount_refund_pending)
+                    or (self._watch.looks > seen and self._state.is_settled)
                 )
             )
         finally:
@@ -152,7 +161,7 @@ class PaymentWorkflow:
     @workflow.signal
     def nudged(self) -> None:
         """Something happened at the gateway: look. The webhook's own words are not believed."""
-        self._must_look = True
+        self._watch.must_look = True
 
     def _remember(self, request: RequestMark) -> None:
         self._requests[request.key] = request.fingerprint
@@ -166,12 +175,12 @@ class PaymentWorkflow:
         saga.undo_with("release the order", self._release)
         saga.undo_with("write down the end", self._record_the_failure)
         await self._record.open()
-        if self._state.is_final:  # a workflow task that was lost has already come to the end
+        if self._state.is_over:  # a workflow task that was lost has already come to the end
             await self._release()
             return
 
         if payment.has_order_service:
-            kept = await self._reservation.keep()
+            kept = await self._reservation.keep(self._time_left())
             if not kept:
                 refused = PaymentStatus.CANCELED, Reason.ORDER_REFUSED
                 await self._end(*(self._verdict() if kept is None else refused))
@@ -210,14 +219,14 @@ class PaymentWorkflow:
     async def _collect(self) -> None:
         """Attempts, 3DS and waiting, until the payment is over."""
         await self._confirm(self._payment.method)
-        while not self._state.is_final:
+        while not self._state.is_over:
             wake = await self._next()
             try:
                 await self._act(wake)
-            except Refused:
+            except Refused as refused:
                 workflow.logger.exception("the gateway refuses to tell or to cancel")
-                await self._park(Reason.GATEWAY_REFUSED)
-                self._looks += 1
+                await self._park(refused)
+                self._watch.looks += 1
         if self._retry_request is not None:
             await self._answer(self._retry_request)
 
@@ -247,9 +256,9 @@ class PaymentWorkflow:
             seen_status=intent.status,
             seen_charge_id=intent.charge_id,
         )
-        self._must_look = False
+        self._watch.must_look = False
         try:
-            answer = await self._collection.confirm(order)
+            answer = await self._collection.confirm(order, self._time_left)
         except Refused:
             workflow.logger.exception("the gateway refuses the attempt")
             await self._record.move(
@@ -260,14 +269,14 @@ class PaymentWorkflow:
         else:
             if answer is not None:
                 await self._observe(answer)
-        self._looks += 1  # who asked for a look has seen one
+        self._watch.looks += 1  # who asked for a look has seen one
 
     async def _look(self) -> None:
-        self._must_look = False
+        self._watch.must_look = False
         answer = await self._collection.look(self._the_intent.id)
         if answer is not None:
             await self._observe(answer)
-        self._looks += 1
+        self._watch.looks += 1
 
     async def _observe(self, intent: Intent) -> None:
         """The one place where the gateway's word moves the payment."""
@@ -279,8 +288,7 @@ class PaymentWorkflow:
         await self._record.move(
             lambda state, attempt: rules.observed(state, intent, attempt, workflow.now(), window)
         )
-        same = self._state.status is before
-        self._pause = min(self._pause * 2, policies.LOOK_MAX) if same else policies.LOOK_MIN
+        self._watch.saw(news=self._state.status is not before)
 
     async def _after_the_deadline(self) -> None:
         """Look before the judgment: the webhook of a success may be late."""
@@ -295,7 +303,10 @@ class PaymentWorkflow:
         if self._state.status is not PaymentStatus.AWAITING_RETRY:
             await self._answer(request)
             return
-        if self._payment.has_order_service and await self._reservation.is_kept() is False:
+        if (
+            self._payment.has_order_service
+            and await self._reservation.is_kept(self._time_left()) is False
+        ):
             await self._give_up(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
             return
         if self._the_intent.status is IntentStatus.REQUIRES_ACTION:
@@ -343,9 +354,9 @@ class PaymentWorkflow:
         self._closes += 1
         version = self._state.version
         await self._observe(intent)
-        self._looks += 1
+        self._watch.looks += 1
         if self._state.version == version:  # the gateway neither cancels nor tells: not too often
-            await self._nudge_within(self._pause)
+            await self._watch.next_look()
 
     async def _end(self, status: PaymentStatus, reason: Reason) -> None:
         """Over without money. The order is let go first, unless that would keep the news back."""
@@ -367,19 +378,14 @@ class PaymentWorkflow:
                 reason,
                 workflow.now(),
                 intent=self._intent,
-                actor=canceled.actor if canceled else rules.WORKFLOW,
+                actor=canceled.actor if canceled else WORKFLOW,
                 request=asked.request if asked else None,
             )
         )
 
     async def _fulfill(self, saga: Saga) -> None:
-        if self._state.fulfillment is Fulfillment.PENDING:
-            if await self._reservation.confirm():
-                await self._record.move(
-                    lambda state, _: rules.order_confirmed(state, workflow.now())
-                )
-            else:
-                await self._owe_back(Reason.ORDER_REFUSED)
+        self._watch.must_look = False  # the money was seen just now
+        await self._settlement.tell_the_shop()
         if self._state.fulfillment is Fulfillment.REFUSED:
             await saga.unwind()
 
@@ -398,7 +404,7 @@ class PaymentWorkflow:
 
     async def _give_back(self) -> None:
         """Whatever the intent holds goes back to the customer, unless the shop has the order."""
-        if not self._state.is_final:
+        if not self._state.is_over:
             if self._intent is None and not await self._open_intent():
                 return
             intent = await self._collection.close(self._close_order)
@@ -407,60 +413,38 @@ class PaymentWorkflow:
                 return
             await self._observe(intent)
         if self._state.fulfillment is Fulfillment.PENDING and self._state.amount_captured:
-            await self._ask_whether_the_shop_has_it()
+            await self._settlement.ask_the_shop()
         if self._state.fulfillment is not Fulfillment.CONFIRMED:
-            await self._owe_back(Reason.RUN_CANCELED)
+            await self._settlement.owe_back(Reason.RUN_CANCELED)
             if self._state.amount_refund_pending:
-                await self._refund()
-
-    async def _ask_whether_the_shop_has_it(self) -> None:
-        """A workflow task that was lost may have confirmed the order."""
-        if await self._reservation.is_taken():
-            await self._record.move(lambda state, _: rules.order_confirmed(state, workflow.now()))
-
-    async def _owe_back(self, reason: Reason) -> None:
-        await self._record.move(lambda state, _: rules.owed_back(state, reason, workflow.now()))
-
-    async def _refund(self) -> None:
-        owed = Money(minor=self._state.amount_refund_pending, currency=self._payment.money.currency)
-        order = RefundOrder(payment_id=self._payment.id, intent_id=self._the_intent.id, money=owed)
-        try:
-            refund = await self._collection.give_back(order)
-            while refund.status in {"pending", "requires_action"}:
-                await self._note(Reason.REFUND_PENDING)
-                await self._nudge_within(self._pause)
-                self._pause = min(self._pause * 2, policies.LOOK_MAX)
-                refund = await self._collection.look_at_refund(refund.id)
-                self._looks += 1
-        except Refused as refused:
-            await self._refund_failed(refused.message)
-        if refund.status != "succeeded":
-            await self._refund_failed(f"{refund.id} is {refund.status}")
-        await self._record.move(lambda state, _: rules.given_back(state, workflow.now()))
-
-    async def _refund_failed(self, why: str) -> NoReturn:
-        await self._park(Reason.REFUND_FAILED)
-        raise ApplicationError(
-            f"the refund failed ({why}): compare the refunds at the gateway with this payment"
-            " before anything is paid back by other means",
-            type="RefundFailed",
-            non_retryable=True,
-        )
+                await self._settlement.give_back()
 
     async def _record_the_failure(self) -> None:
         """Everything was put back: say so. What could not be put back is left to a person."""
-        if self._state.is_final or not self._record.is_written:
+        if self._state.is_over or not self._record.is_written:
             return
         if self._intent is None or self._intent.status is IntentStatus.CANCELED:
             await self._record_end(PaymentStatus.CANCELED, Reason.RUN_CANCELED)
         else:
-            await self._park(Reason.GATEWAY_REFUSED)
+            await self._park(None)
+
+    async def _leave_to_repair(self) -> None:
+        """What a person must decide has a run of its own, which outlives this one.
+
+        So has news of the money that came while the shop took the order: a refund by hand, say.
+        """
+        has_news = self._state.fulfillment is Fulfillment.CONFIRMED and self._watch.must_look
+        if self._record.was_parked or has_news:
+            await start_repair(self._state)
 
     async def _note(self, reason: Reason) -> None:
         await self._record.move(lambda state, _: rules.noted(state, reason, workflow.now()))
 
-    async def _park(self, reason: Reason) -> None:
-        await self._record.move(lambda state, _: rules.parked(state, reason, workflow.now()))
+    async def _park(self, refused: Refused | None) -> None:
+        said = refused.message if refused else "the gateway refuses to cancel the intent"
+        await self._record.move(
+            lambda state, _: rules.parked(state, Reason.GATEWAY_REFUSED, workflow.now(), said)
+        )
 
     async def _next(self) -> Wake | RetryRequest:
         """Wait until there is something to do."""
@@ -468,7 +452,7 @@ class PaymentWorkflow:
         try:
             await workflow.wait_condition(
                 lambda: self._called() is not None,
-                timeout=max(deadline, timedelta()) if deadline is not None else None,
+                timeout=max(deadline, timedelta()),
                 timeout_summary=why,
             )
         except TimeoutError:
@@ -479,26 +463,22 @@ class PaymentWorkflow:
         at_gateway = self._state.reason is Reason.GATEWAY_PROCESSING
         if not at_gateway and self.is_over():
             return Wake.END
-        if self._must_look:
+        if self._watch.must_look:
             return Wake.LOOK
         return self._retry_request
 
-    def _deadline(self) -> tuple[timedelta | None, str]:
+    def _deadline(self) -> tuple[timedelta, str]:
         state, now = self._state, workflow.now()
         match state.status:
             case PaymentStatus.REQUIRES_ACTION if state.action_until:
                 return state.action_until - now, "the customer's time for 3DS ends"
             case PaymentStatus.AWAITING_RETRY:
                 return state.retry_until - now, "the hold ends"
-            case PaymentStatus.NEEDS_OPERATOR:
-                return None, ""
             case _:
-                return self._pause, "look at the gateway again"
+                return self._watch.pause, "look at the gateway again"
 
     def is_over(self) -> bool:
         """Whether there is no point in taking the money any more."""
-        if self._state.status is PaymentStatus.NEEDS_OPERATOR:
-            return False
         if self._cancel_request:
             return True
         match self._state.status:
@@ -509,7 +489,7 @@ class PaymentWorkflow:
             case _:
                 return False
 
-    def time_left(self) -> timedelta:
+    def _time_left(self) -> timedelta:
         """How long there still is a point in taking the money: until the hold ends."""
         return self._state.retry_until - workflow.now()
 
@@ -522,13 +502,6 @@ class PaymentWorkflow:
 
     def _hold_is_over(self) -> bool:
         return workflow.now() >= self._state.retry_until
-
-    async def _nudge_within(self, time: timedelta) -> None:
-        with suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: self._must_look, timeout=time, timeout_summary="look at the gateway again"
-            )
-        self._must_look = False
 
     async def _state_when(self, condition: Callable[[], bool]) -> PaymentState:
         await workflow.wait_condition(lambda: condition() or self._failure is not None)

@@ -30,8 +30,8 @@ _NEXT: Final = {
     ),
     PaymentStatus.AUTHORIZED: "The money is held.",
     PaymentStatus.NEEDS_OPERATOR: (
-        "**A person must look.** Compare the gateway's object with this payment; nothing more"
-        " happens by itself."
+        "**A person must decide.** `payment-cli why` shows what was found and what may be done;"
+        " `payment-cli repair` does it. The repair's run looks at the gateway with each nudge."
     ),
     PaymentStatus.SUCCEEDED: "Nothing: the money is there.",
     PaymentStatus.FAILED: "Nothing: all attempts are used up and the intent is canceled.",
@@ -41,8 +41,8 @@ _NEXT: Final = {
 _NEXT_BY_REASON: Final = {
     Reason.GATEWAY_UNREACHABLE: (
         "**The gateway does not answer.** It is asked again, at most four minutes apart (an hour"
-        " after a day). Nothing is charged twice: the intent stays the same, and whether an earlier"
-        " call had its effect is looked at first."
+        " after a week). Nothing is charged twice: the intent stays the same, and whether an"
+        " earlier call had its effect is looked at first."
     ),
     Reason.ORDER_UNREACHABLE: (
         "**The order service does not answer.** It is asked again, at most a minute apart: see"
@@ -51,8 +51,8 @@ _NEXT_BY_REASON: Final = {
     Reason.GATEWAY_PROCESSING: "The gateway has the money's outcome in its hands; it is looked at.",
     Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
     Reason.REFUND_FAILED: (
-        "**The refund failed.** Compare the refunds at the gateway with this payment before"
-        " anything is paid back by other means."
+        "**The refund failed.** `payment-cli why` shows why. Refund again (`payment-cli repair`),"
+        " or pay back by other means and abandon this one."
     ),
 }
 _NEXT_BY_FULFILLMENT: Final = {
@@ -66,7 +66,7 @@ def details(state: PaymentState, attempt: Attempt | None) -> str:
     lines = [
         f"### {state.status}: {state.reason.replace('_', ' ')}",
         "",
-        f"**Next:** {_next(state)}",
+        f"**Next:** {next_step(state)}",
         "",
         f"- order `{state.order_id}`, {state.money}, customer `{state.customer_id}`",
         f"- attempts {state.attempts_used} of {state.attempts_allowed}",
@@ -106,7 +106,23 @@ def search_attributes(state: PaymentState) -> Sequence[SearchAttributeUpdate[Any
     ]
 
 
-def _next(state: PaymentState) -> str:
+def found_by(state: PaymentState) -> Sequence[SearchAttributeUpdate[Any]]:
+    """What does not change of a payment: a run that was not started with it is found by it, too."""
+    return [
+        addresses.ORDER_ID.value_set(state.order_id),
+        addresses.CUSTOMER_ID.value_set(state.customer_id),
+        addresses.CURRENCY.value_set(str(state.money.currency)),
+        addresses.AMOUNT.value_set(state.money.minor),
+    ]
+
+
+def repair_summary(state: PaymentState) -> str:
+    """The line that names a repair in the UI's lists."""
+    return f"{state.order_id} · {state.money}: {state.reason.replace('_', ' ')}"
+
+
+def next_step(state: PaymentState) -> str:
+    """What happens next, in words."""
     if state.reason in _NEXT_BY_REASON:
         return _NEXT_BY_REASON[state.reason]
     if state.amount_refunded:

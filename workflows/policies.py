@@ -46,14 +46,15 @@ STRIPE: Final = ActivityConfig(
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 
-# Between two tries while the gateway does not answer: soon after its return the money's outcome is
-# known. A passing fault is over before the third try; then the payment says that the gateway does
-# not answer. One that is away for days is asked every hour, so that the history of a run that
-# waits for it stays far below the server's limit of 51,200 events.
+# Between two tries while the gateway does not answer: at most four minutes, so that the money's
+# outcome is known within five of its return. A passing fault is over before the third try; then the
+# payment says that the gateway does not answer. A try adds about eleven events: one that is away
+# for a week is asked every hour from then on, so that the history of a run that waits for it stays
+# far below the server's limit of 51,200 events.
 GATEWAY_PAUSE_MIN: Final = timedelta(seconds=1)
 GATEWAY_PAUSE_MAX: Final = timedelta(minutes=4)
 PASSING_FAULTS: Final = 2
-LONG_OUTAGE: Final = timedelta(days=1)
+LONG_OUTAGE: Final = timedelta(days=7)
 LONG_OUTAGE_PAUSE: Final = timedelta(hours=1)
 
 # Stripe forgets an idempotency key after 24 h at the earliest. Well before that a repeat gets a
@@ -73,6 +74,58 @@ LOOK_MAX: Final = timedelta(hours=1)
 # make it look all the same.
 REFRESHES_AT_WILL: Final = 20
 REFRESH_PAUSE: Final = timedelta(minutes=10)
+
+# A page of payments is read one after the other. What the gateway does not tell is asked again by
+# the reconciliation, and reported as not compared in the end: here only a lost worker is replaced.
+AUDIT: Final = ActivityConfig(
+    task_queue=addresses.GATEWAY,
+    start_to_close_timeout=timedelta(minutes=15),
+    heartbeat_timeout=timedelta(minutes=2),
+    retry_policy=RetryPolicy(maximum_attempts=3, maximum_interval=timedelta(minutes=1)),
+)
+# A page of movements is one call, and one more for each refund. Without it nobody sees money that
+# no payment of ours has.
+MOVEMENTS: Final = AUDIT | {
+    "retry_policy": RetryPolicy(maximum_attempts=8, maximum_interval=timedelta(minutes=4))
+}
+
+# A difference counts only if a second look shows it, too: the first may have met a payment in
+# mid-step. Who is not answered by then is asked once more.
+LOOKS_AGAIN_AFTER: Final = (SETTLING, timedelta(minutes=2))
+
+# A page adds some dozens of events to the history. The run goes on as a new one well before the
+# server would suggest it.
+PAGES_PER_RUN: Final = 25
+
+# The daily comparison goes back two days: a fee may be known an hour later, and a day on which
+# nothing worked is made up for by the next.
+DAILY_PERIOD: Final = timedelta(days=2)
+
+# Temporal itself is asked for something: it is there, or nothing goes on anyway.
+TEMPORAL: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=10)
+    ),
+)
+
+# Up to a hundred runs, each asked about with up to four calls, some of them at once.
+RUNS: Final = TEMPORAL | {"start_to_close_timeout": timedelta(minutes=2)}
+
+# The gateway's list of events: what a sweep does not hear the next one does, a minute later.
+EVENT_LIST: Final = ActivityConfig(
+    task_queue=addresses.GATEWAY,
+    start_to_close_timeout=timedelta(seconds=40),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+)
+
+# A batch of the inbox is worked off in seconds. It fails only while Temporal or the database is
+# away. An event that was tried is not tried again by the same sweep: a repeat goes on with others.
+INBOX: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=20),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5),
+)
 
 # The order service is near and idempotent: one quick try inside the workflow task costs no
 # further step; only when it does not answer does the call become an activity of its own.

@@ -1,7 +1,7 @@
 """A payment as it stands in the database, and the only way to move it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         Payment,
         PaymentState,
         PaymentStatus,
+        Reason,
         Recorded,
     )
 
@@ -30,6 +31,13 @@ from workflows.saga import unbroken
 Rule = Callable[[PaymentState, Attempt], tuple[Change, ...]]
 
 
+class OrderTaken(ApplicationError):
+    """Another payment has the order: this one cannot have it, or have it back."""
+
+    def __init__(self, told: ApplicationError) -> None:
+        super().__init__(told.message, *told.details, type=ORDER_TAKEN, non_retryable=True)
+
+
 class Record:
     """Where the payment stands. It moves when the database has it, and says so in the run.
 
@@ -38,23 +46,40 @@ class Record:
     takes that over and applies its rule again.
     """
 
-    def __init__(self, payment: Payment) -> None:
-        opened = rules.opened(payment, workflow.now())
-        (first,) = rules.attempted(
-            opened.state, payment.method, workflow.now(), actor=payment.actor
-        )
-        self._first = (opened, first)
+    def __init__(
+        self, state: PaymentState, attempt: Attempt, first: tuple[Change, ...] = ()
+    ) -> None:
+        self.state = state
+        self.attempt = attempt
+        self.is_written = not first
+        self.was_parked = state.status is PaymentStatus.NEEDS_OPERATOR
+        self._first = first
         self._shown: Sequence[SearchAttributeUpdate[Any]] = ()
-        self.state = opened.state
-        self.attempt = rules.attempt_after(self._first)
-        self.is_written = False
+
+    @classmethod
+    def of_new(cls, payment: Payment) -> Self:
+        """A payment that nobody knows of yet."""
+        opened = rules.opened(payment, workflow.now())
+        first = (
+            opened,
+            *rules.attempted(opened.state, payment.method, workflow.now(), actor=payment.actor),
+        )
+        return cls(opened.state, rules.attempt_after(first), first)
 
     async def open(self) -> None:
-        """Write the payment and its first attempt, before anybody hears of it."""
+        """Write the payment and its first attempt, before anybody hears of it.
+
+        Raises:
+            OrderTaken: Another payment has the order.
+        """
         await unbroken(self._open())
 
     async def move(self, rule: Rule) -> None:
-        """Write down what the rule makes of the payment: nothing is told that is not written."""
+        """Write down what the rule makes of the payment: nothing is told that is not written.
+
+        Raises:
+            OrderTaken: It would have its order again, and another payment has it.
+        """
         await unbroken(self._move(rule))
 
     async def _open(self) -> None:
@@ -68,6 +93,7 @@ class Record:
 
     async def _write(self, changes: tuple[Change, ...]) -> bool:
         """Whether these changes are what has happened to the payment."""
+        before = self.state.status
         recorded = await _recorded(changes)
         if recorded is None:
             self.state = changes[-1].state
@@ -75,10 +101,14 @@ class Record:
         else:
             self.state, self.attempt = recorded.state, recorded.attempt or self.attempt
         self.is_written = True
-        self._tell()
+        self.tell()
+        if self.state.status is PaymentStatus.NEEDS_OPERATOR is not before:
+            self.was_parked = True
+            call_an_operator(self.state.id, self.state.reason)
         return recorded is None or recorded.taken
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Show in the run where the payment stands."""
         state = self.state
         workflow.set_current_details(details(state, self.attempt))
         if state.reason not in UNREACHABLE:
@@ -90,6 +120,17 @@ class Record:
         if shown != self._shown:
             workflow.upsert_search_attributes(shown)
             self._shown = shown
+
+
+def call_an_operator(payment_id: str, reason: Reason) -> None:
+    """Have everybody's alerts hear of a payment that a person must look at."""
+    told = {"payment_id": payment_id, "reason": reason.value}
+    workflow.logger.error(
+        "the payment needs an operator: payment-cli why %s says what to do", payment_id, extra=told
+    )
+    workflow.metric_meter().create_counter(
+        "paysaga_needs_operator", "payments that were parked for a person"
+    ).add(1, {"reason": reason.value})
 
 
 def _awaits_the_shop(state: PaymentState) -> bool:
@@ -111,14 +152,19 @@ async def _recorded(changes: tuple[Change, ...]) -> Recorded | None:
             Records.record, batch, **(policies.DATABASE_IN_PATIENCE | {"summary": summary})
         )
     except ActivityError as error:
-        raise error.cause or error from error  # as a local activity would fail
+        raise _meant(error.cause or error) from error  # as a local activity would fail
 
 
 def _raise_unless_it_is_away(error: FailureError, summary: str) -> None:
     # A local activity's own error comes unwrapped.
-    kind = error.type if isinstance(error, ApplicationError) else None
-    if kind == NOT_WRITABLE:
+    if isinstance(error, ApplicationError) and error.type == NOT_WRITABLE:
         # No failure of the run, which would put everything back: a bug, to be mended.
         raise RuntimeError(f"the database refuses the step {summary}: {error}") from error
-    if kind == ORDER_TAKEN:
-        raise error
+    if isinstance(meant := _meant(error), OrderTaken):
+        raise meant
+
+
+def _meant(error: BaseException) -> BaseException:
+    if isinstance(error, ApplicationError) and error.type == ORDER_TAKEN:
+        return OrderTaken(error)
+    return error

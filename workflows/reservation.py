@@ -26,9 +26,6 @@ class Buyer(Protocol):
     def is_over(self) -> bool:
         """Whether there is no point in having the order any more."""
 
-    def time_left(self) -> timedelta:
-        """How long there still is a point in having the order."""
-
 
 class Reservation:
     """One payment's hold on its order. A no is an answer; `None` means that nobody asks any more.
@@ -41,13 +38,13 @@ class Reservation:
         self._ref = ref
         self._buyer = buyer
 
-    async def keep(self) -> bool | None:
+    async def keep(self, time_left: timedelta) -> bool | None:
         """Reserve the order, if it is the customer's and has the price that we are to take."""
-        return await self._while_it_counts(Orders.reserve)
+        return await self._while_it_counts(Orders.reserve, time_left)
 
-    async def is_kept(self) -> bool | None:
+    async def is_kept(self, time_left: timedelta) -> bool | None:
         """Whether another attempt makes sense: the order is still kept for this payment."""
-        return await self._while_it_counts(Orders.still_waits)
+        return await self._while_it_counts(Orders.still_waits, time_left)
 
     async def confirm(self) -> bool:
         """Tell the shop that the order is paid; no cancellation of the run stops that half-way."""
@@ -73,13 +70,13 @@ class Reservation:
         await self._buyer.on_silence()
         return await self._until_heard(step)
 
-    async def _while_it_counts(self, step: Step) -> bool | None:
-        answer = await self._quickly(step) or await self._while_there_is_time(step)
+    async def _while_it_counts(self, step: Step, time_left: timedelta) -> bool | None:
+        answer = await self._quickly(step) or await self._while_there_is_time(step, time_left)
         return answer.accepted if answer is not None else None
 
-    async def _while_there_is_time(self, step: Step) -> OrderAnswer | None:
+    async def _while_there_is_time(self, step: Step, time_left: timedelta) -> OrderAnswer | None:
         await self._buyer.on_silence()
-        time_left = max(self._buyer.time_left(), timedelta())
+        time_left = max(time_left, timedelta())
         return await call_unless(self._buyer.is_over, step, self._ref, self._config, time_left)
 
     async def _quickly(self, step: Step) -> OrderAnswer | None:

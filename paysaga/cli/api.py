@@ -1,7 +1,7 @@
 """A thin client of the API: the token, the address, and errors as sentences."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from paysaga.cli.trouble import CannotAsk, Refused
+from paysaga.cli.trouble import CannotAsk, CliError, NoAnswerYet, NotAllowed, Refused
 
 DEFAULT_URL: Final = "http://127.0.0.1:8009"
 # The demo leaves both here, so that nothing needs to be set beside it.
@@ -18,6 +18,14 @@ STATE_VARIABLE: Final = "DEMO_STATE"
 TOKEN_FILE: Final = "cli-token"  # noqa: S105 - a file's name
 URL_FILE: Final = "api-url"
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
+
+# Nothing was sent: whatever else goes wrong with a POST, it may have been accepted.
+_NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+)
 
 Answer = dict[str, Any]
 
@@ -43,16 +51,77 @@ class PaymentsApi:
             "/payments", {name: str(value) for name, value in query.items() if value is not None}
         )
 
+    def why(self, payment_id: str) -> Answer:
+        """Why it stands where it stands, and what may be done."""
+        return self._asked(f"/admin/payments/{quote(payment_id, safe='')}/why")
+
+    def repair(self, payment_id: str, order: Answer, *, key: str) -> Answer:
+        """Decide what becomes of it."""
+        path = f"/admin/payments/{quote(payment_id, safe='')}/repair"
+        return self._told(path, order, key, look=f"why {payment_id}")
+
+    def approve(self, payment_id: str, order: Answer, *, key: str) -> Answer:
+        """Agree with what was proposed."""
+        path = f"/admin/payments/{quote(payment_id, safe='')}/repair/approve"
+        return self._told(path, order, key, look=f"why {payment_id}")
+
+    def reconcile(self, period: Answer, *, key: str) -> Answer:
+        """Compare a period. Twice does no harm."""
+        return self._told("/admin/reconciliations", period, key, look=None)
+
+    def reconciliation(self, reconciliation_id: str) -> Answer:
+        """How far the comparison has come."""
+        return self._asked(f"/admin/reconciliations/{quote(reconciliation_id, safe='')}")
+
+    def balances(self, *, as_of: str | None, payment_id: str | None) -> Answer:
+        """What every account holds."""
+        query = {"as_of": as_of, "payment_id": payment_id}
+        return self._asked(
+            "/admin/ledger/balances", {name: value for name, value in query.items() if value}
+        )
+
+    def webhooks(self, **wanted: str | int | bool | None) -> Answer:
+        """A page of the gateway's events, newest first."""
+        query = {name: value for name, value in wanted.items() if value is not None}
+        return self._asked(
+            "/admin/webhooks", {name: str(value).lower() for name, value in query.items()}
+        )
+
+    def webhook(self, event_id: str) -> Answer:
+        """One event, and what came of it."""
+        return self._asked(f"/admin/webhooks/{quote(event_id, safe='')}")
+
+    def replay(self, event_id: str) -> Answer:
+        """Process it once more."""
+        path = f"/admin/webhooks/{quote(event_id, safe='')}/replay"
+        return self._answered(
+            lambda: self._http.post(path), path, perhaps=_perhaps(f"webhooks show {event_id}")
+        )
+
     def _asked(self, path: str, query: dict[str, str] | None = None) -> Answer:
+        return self._answered(lambda: self._http.get(path, params=query), path)
+
+    def _told(self, path: str, body: Answer, key: str, *, look: str | None) -> Answer:
+        headers = {"Idempotency-Key": key}
+        return self._answered(
+            lambda: self._http.post(path, json=body, headers=headers), path, perhaps=_perhaps(look)
+        )
+
+    def _answered(
+        self, call: Callable[[], httpx.Response], path: str, *, perhaps: str | None = None
+    ) -> Answer:
+        """The answer. `perhaps` says what to do if nobody knows whether the API has done it."""
         try:
-            answer = self._http.get(path, params=query)
+            answer = call()
             told = answer.json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except _NOT_SENT as error:
             raise self._nobody() from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise self._unanswered(perhaps) from error
         if not isinstance(told, dict):
-            raise self._nobody()
+            raise self._unanswered(perhaps)
         if not answer.is_success:
-            raise _refusal(answer.status_code, told)
+            raise _refusal(answer.status_code, told, path, perhaps)
         return told
 
     def _nobody(self) -> CannotAsk:
@@ -60,6 +129,11 @@ class PaymentsApi:
             f"Paysaga's API does not answer at {self._http.base_url}: start it (make demo), or set"
             " PAYSAGA_API_URL to where it is."
         )
+
+    def _unanswered(self, perhaps: str | None) -> CliError:
+        if perhaps is None:
+            return self._nobody()
+        return NoAnswerYet(f"No answer came from {self._http.base_url}. {perhaps}")
 
 
 @contextmanager
@@ -86,15 +160,33 @@ def connected() -> Iterator[PaymentsApi]:
         yield PaymentsApi(http)
 
 
-def _refusal(status: int, told: Answer) -> Refused:
+def _refusal(status: int, told: Answer, path: str, perhaps: str | None) -> CliError:
     match status:
         case HTTPStatus.UNAUTHORIZED:
-            return Refused("The API does not take the token: set PAYSAGA_TOKEN to a valid one.")
+            return NotAllowed("The API does not take the token: set PAYSAGA_TOKEN to a valid one.")
         case HTTPStatus.FORBIDDEN:
-            return Refused("The token's role may not do this: use one with role support or admin.")
+            return NotAllowed(f"The token's role may not do this: use one with {_roles(path)}.")
         case HTTPStatus.NOT_FOUND:
-            return Refused("There is no such payment, or the token may not see it.")
-    return Refused(f"The API refused with {status}: {told.get('detail') or 'no reason given'}")
+            return Refused("There is no such thing, or the token may not see it.")
+    fields = "".join(f" {it['field']}: {it['message']}." for it in told.get("errors") or ())
+    why = told.get("detail") or "no reason given"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return NoAnswerYet(f"The API has no time now ({status}): {why}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        then = f" {perhaps}" if perhaps else ""
+        return NoAnswerYet(f"The API cannot answer now ({status}): {why}{then}")
+    return Refused(f"The API refused with {status}: {why}{fields}")
+
+
+def _perhaps(look: str | None) -> str:
+    before = f"look with payment-cli {look} before you try again" if look else "try again"
+    return f"It may have been accepted all the same: {before}."
+
+
+def _roles(path: str) -> str:
+    if path.startswith(("/admin/reconciliations", "/admin/ledger")):
+        return "role finance or admin"
+    return "role admin" if path.startswith("/admin/") else "role support, finance or admin"
 
 
 def _left_by_the_demo(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The commands and what they end with: 0 done, 1 refused or not found, 2 usage or no connection."""
+"""The commands. What each kind of trouble ends with is in `trouble`."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from paysaga.cli import api, show, temporal_setup
+from paysaga.cli import api, finance, repairs, show, temporal_setup, webhooks
 from paysaga.cli.trouble import CannotAsk, CliError, Refused, WrongUsage
 from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.payment import PaymentStatus
@@ -19,9 +19,10 @@ from paysaga.tokens import ISSUED_ELSEWHERE, NoTokensHere, Role, issue_token
 LONGEST_HOURS = 24 * 365
 
 app = typer.Typer(
-    help="Look at payments and prepare a deployment. PAYSAGA_API_URL and PAYSAGA_TOKEN say where"
-    " and as whom; beside a running demo neither is needed. Exit codes: 0 done, 1 refused or not"
-    " found, 2 wrong usage or no connection.",
+    help="Look at payments, repair them, compare the books; prepare a deployment."
+    " PAYSAGA_API_URL and PAYSAGA_TOKEN say where and as whom; beside a running demo neither is"
+    " needed. Exit codes: 0 done, 1 refused or not found, 2 wrong usage or no connection,"
+    " 3 compared and not agreed, 4 token or role not allowed, 5 no answer yet.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -29,6 +30,9 @@ payments = typer.Typer(help="Look at payments.", no_args_is_help=True)
 temporal = typer.Typer(help="Prepare Temporal.", no_args_is_help=True)
 app.add_typer(payments, name="payments")
 app.add_typer(temporal, name="temporal")
+repairs.install(app)
+finance.install(app)
+webhooks.install(app)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 

@@ -48,6 +48,7 @@ class HistoryEntry(Message):
     reason: Reason
     actor: str
     at: AwareDatetime
+    note: str | None
 
 
 class Reads:
@@ -116,6 +117,12 @@ class Reads:
         fingerprint = await self._word(_REQUEST, this_id=payment_id, this_key=key)
         return RequestMark(key=key, fingerprint=fingerprint) if fingerprint else None
 
+    async def request_number(self, payment_id: str, key: str) -> int | None:
+        """The number of the step that the request of this key has made."""
+        async with reading(self._sessions) as session:
+            found = await session.execute(_REQUEST_NUMBER, {"this_id": payment_id, "this_key": key})
+            return found.scalar_one_or_none()
+
     async def gateway_customer(self, customer_id: str) -> str | None:
         """Whom the gateway knows our customer as."""
         return await self._word(_GATEWAY_CUSTOMER, this_id=customer_id)
@@ -161,6 +168,9 @@ _ATTEMPTS: Final = (
     select(ATTEMPTS).where(ATTEMPTS.c.payment_id == _THIS).order_by(ATTEMPTS.c.number)
 )
 _REQUEST: Final = select(STATUS_HISTORY.c.request_fingerprint).where(
+    STATUS_HISTORY.c.payment_id == _THIS, STATUS_HISTORY.c.request_key == bindparam("this_key")
+)
+_REQUEST_NUMBER: Final = select(STATUS_HISTORY.c.number).where(
     STATUS_HISTORY.c.payment_id == _THIS, STATUS_HISTORY.c.request_key == bindparam("this_key")
 )
 _GATEWAY_CUSTOMER: Final = select(CUSTOMERS.c.gateway_customer_id).where(CUSTOMERS.c.id == _THIS)

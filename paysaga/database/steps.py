@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from paysaga.database.engine import Insert, Inserting, on_both
@@ -31,6 +32,7 @@ from paysaga.domain.payment import (
     PaymentStatus,
     Recorded,
 )
+from paysaga.domain.repairs import ABOUT_REPAIRS
 
 
 class OrderHeld(Exception):
@@ -68,7 +70,7 @@ def write(session: Session, changes: Sequence[Change]) -> Recorded | None:
     if news:
         _move(session, state, before)
         _tell(session, news, PaymentStatus(before.status))
-    return _recorded(session, state.id, taken=taken) if known else None
+    return standing(session, state.id, taken=taken) if known else None
 
 
 def refuse_if_held(session: Session, state: PaymentState) -> None:
@@ -76,6 +78,13 @@ def refuse_if_held(session: Session, state: PaymentState) -> None:
     holder = session.execute(HOLDER, {"this_order": state.order_id}).scalar_one_or_none()
     if holder is not None and holder != state.id:
         raise OrderHeld(holder)
+
+
+def is_about_order(error: IntegrityError) -> bool:
+    """Whether an order would have two payments: PostgreSQL names the rule, SQLite its column."""
+    refusal = error.orig
+    name = getattr(refusal.__cause__, "constraint_name", None) if refusal else None
+    return name == _ONE_HOLDS or str(refusal) == _ONE_HOLDS_IN_SQLITE
 
 
 def _following(version: int, changes: Sequence[Change]) -> list[Change]:
@@ -101,13 +110,20 @@ def _are_written(session: Session, changes: Sequence[Change]) -> bool:
     ]
 
 
-def _recorded(session: Session, payment_id: str, *, taken: bool) -> Recorded:
+def standing(session: Session, payment_id: str, *, taken: bool = True) -> Recorded | None:
+    """How the payment stands, with its last attempt; `None` if there is no such payment."""
     this = {"this_id": payment_id}
+    payment = session.execute(_PAYMENT, this).one_or_none()
+    if payment is None:
+        return None
     attempt = session.execute(_LAST_ATTEMPT, this).one_or_none()
+    state = payment_state(payment)
+    parked = state.status is PaymentStatus.NEEDS_OPERATOR
     return Recorded(
-        state=payment_state(session.execute(_PAYMENT, this).one()),
+        state=state,
         attempt=Attempt.model_validate(attempt._asdict()) if attempt is not None else None,
         taken=taken,
+        evidence=session.execute(_EVIDENCE, this).scalar() if parked else None,
     )
 
 
@@ -160,6 +176,9 @@ HOLDER: Final = select(PAYMENTS.c.id).where(
     PAYMENTS.c.order_id == bindparam("this_order"), PAYMENTS.c.status.in_(sorted(HOLDS_ORDER))
 )
 
+_ONE_HOLDS: Final = "payments_one_holds_order"
+_ONE_HOLDS_IN_SQLITE: Final = "UNIQUE constraint failed: payments.order_id"
+
 # Held still until the transaction ends; readers of the row and its foreign keys do not wait.
 _STANDING: Final = (
     select(PAYMENTS.c.version, PAYMENTS.c.status, PAYMENTS.c.gateway_customer_id)
@@ -173,6 +192,7 @@ _TOLD: Final = (
     "status",
     "reason",
     "actor",
+    "note",
     "request_key",
     "request_fingerprint",
 )
@@ -189,6 +209,18 @@ _LAST_ATTEMPT: Final = (
     select(ATTEMPTS)
     .where(ATTEMPTS.c.payment_id == bindparam("this_id"))
     .order_by(ATTEMPTS.c.number.desc())
+    .limit(1)
+)
+
+_EVIDENCE: Final = (
+    select(STATUS_HISTORY.c.note)
+    .where(
+        STATUS_HISTORY.c.payment_id == bindparam("this_id"),
+        STATUS_HISTORY.c.status == PaymentStatus.NEEDS_OPERATOR.value,
+        STATUS_HISTORY.c.reason.not_in(sorted(ABOUT_REPAIRS)),
+        STATUS_HISTORY.c.note.is_not(None),
+    )
+    .order_by(STATUS_HISTORY.c.number.desc())
     .limit(1)
 )
 

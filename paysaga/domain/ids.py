@@ -6,6 +6,8 @@ from typing import Final
 
 PAYMENT: Final = "pay"
 EVENT: Final = "evn"
+RECONCILIATION: Final = "rcn"
+DRIFT: Final = "drf"
 
 # A customer's id is the shop's own: no address, no name.
 CUSTOMER_ID_PATTERN: Final = r"^cst_[A-Za-z0-9_-]{1,60}$"

@@ -1,6 +1,5 @@
 """Money is a whole number of minor units in one currency. It never becomes a float."""
 
-import re
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
@@ -45,30 +44,11 @@ class Money(Message):
     minor: StrictInt
     currency: Currency
 
-    @classmethod
-    def from_major(cls, text: str | Decimal, currency: str) -> Self:
-        """Read an amount as people write it, 12.50. Nothing is rounded: what is inexact is refused.
-
-        The text is not repeated in the error, since people also paste card numbers.
-        """
-        places = exponent(currency)
-        sign, whole, fraction = _read(text, currency)
-        if len(fraction) > places:
-            raise ValueError(f"an amount in {_known(currency)} has at most {places} decimals")
-        return cls(minor=int(sign + whole + fraction.ljust(places, "0")), currency=currency)
-
     @property
     def major(self) -> Decimal:
         """The amount as people write it, with all the currency's decimals."""
         # Arithmetic would round to the decimal context's precision; reading does not.
         return Decimal(f"{self.minor}E-{exponent(self.currency)}")
-
-    def split(self, parts: int) -> list[Self]:
-        """Divide so that the parts sum back exactly; the first parts take the spare units."""
-        if parts < 1:
-            raise ValueError("money is split into one part or more")
-        share, spare = divmod(self.minor, parts)
-        return [self._worth(share + (i < spare)) for i in range(parts)]
 
     def __add__(self, other: Self) -> Self:
         return self._worth(self.minor + self._same(other))
@@ -95,20 +75,6 @@ class Money(Message):
         if other.currency != self.currency:
             raise CurrencyMismatch(f"{self.currency} does not combine with {other.currency}")
         return other.minor
-
-
-_PLAIN: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
-
-
-def _read(text: object, currency: str) -> tuple[str, str, str]:
-    if not isinstance(text, str | Decimal):
-        raise ValueError("an amount is given as text or Decimal, never as a float")  # noqa: TRY004 - callers turn a ValueError into an answer
-    plain = _PLAIN.fullmatch(str(text))
-    if plain is None:
-        example = Money(minor=1250, currency=currency).major
-        raise ValueError(f"an amount is written in plain digits, such as {example}")
-    sign, whole, fraction = plain.groups(default="")
-    return sign, whole, fraction
 
 
 AmountProblem = Literal["amount_too_small", "amount_too_large", "amount_not_representable"]

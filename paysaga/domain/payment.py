@@ -96,6 +96,18 @@ class Reason(StrEnum):
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
     RUN_CANCELED = "run_canceled"
+    RUN_LOST = "run_lost"
+    LATE_MONEY = "late_money"
+    REPAIR_REQUESTED = "repair_requested"
+    REPAIR_PROPOSED = "repair_proposed"
+    REPAIR_REFUSED = "repair_refused"
+    NOTHING_NEW = "nothing_new"
+    INTENT_ATTACHED = "intent_attached"
+    MARKED_SUCCEEDED = "marked_succeeded"
+    MARKED_FAILED = "marked_failed"
+    ABANDONED = "abandoned"
+    REFUND_ABANDONED = "refund_abandoned"
+    FEE_BOOKED = "fee_booked"
 
 
 # Somebody does not answer, and is asked again.
@@ -154,6 +166,7 @@ class Intent(Message):
     action_url: str | None = None
     decline: Decline | None = None
     method: MethodFacts | None = None
+    payment_id: str | None = None  # as its metadata has it
 
 
 class Policy(Message):
@@ -273,10 +286,16 @@ class Attempt(Message):
 
 
 class Change(Message):
-    """One step of a payment: everything that is written in its transaction."""
+    """One step of a payment: everything that is written in its transaction.
+
+    `reason` is the step's own, where the payment's does not change; `note` is for the shop's eyes:
+    the evidence of a parked payment, an operator's words.
+    """
 
     state: PaymentState
     actor: str
+    reason: Reason | None = None
+    note: str | None = None
     attempt: Attempt | None = None
     transfers: tuple[Transfer, ...] = ()
     request: RequestMark | None = None
@@ -292,9 +311,10 @@ class Recorded(Message):
     """How a payment stands in the database, when some of what was to be written was there before.
 
     `taken` says whether it was these very steps: a repeat. Otherwise the payment has gone another
-    way, and nothing was written.
+    way, and nothing was written. `evidence` is what a parked payment was found with last.
     """
 
     state: PaymentState
     attempt: Attempt | None
     taken: bool
+    evidence: str | None = None

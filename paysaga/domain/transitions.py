@@ -6,10 +6,10 @@ payment and gets the steps to write, none if there is nothing new; it never sets
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import assert_never
 
 from paysaga.domain.declines import Decline
-from paysaga.domain.ledger import Transfer, captured, refunded
+from paysaga.domain.ledger import captured, refunded
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     MOVES,
@@ -26,10 +26,14 @@ from paysaga.domain.payment import (
     Reason,
     RequestMark,
 )
-
-
-class IllegalMove(ValueError):
-    """A bug: the state machine has no such step."""
+from paysaga.domain.steps import (
+    WORKFLOW,
+    IllegalMove,
+    attempt_ended,
+    changed,
+    known_by,
+    moved,
+)
 
 
 def attempt_after(changes: Sequence[Change], before: Attempt | None = None) -> Attempt:
@@ -84,7 +88,7 @@ def attempted(
         number=state.attempts_used + 1, method=method, status=AttemptStatus.STARTED, started_at=at
     )
     first = attempt.number == 1
-    moved = _moved(
+    after = moved(
         state,
         PaymentStatus.PROCESSING,
         Reason.STARTED if first else Reason.RETRIED,
@@ -94,14 +98,14 @@ def attempted(
         action_url=None,
         action_until=None,
     )
-    return (Change(state=moved, actor=actor, attempt=attempt, request=request),)
+    return (Change(state=after, actor=actor, attempt=attempt, request=request),)
 
 
 def noted(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
     """The status stays, its reason is a new one (the gateway does not answer, say)."""
     if state.reason is reason:
         return ()
-    return (_change(_moved(state, state.status, reason, at)),)
+    return (changed(moved(state, state.status, reason, at)),)
 
 
 def observed(
@@ -115,10 +119,12 @@ def observed(
     """
     if state.status in WITHOUT_MONEY and intent.status is not IntentStatus.SUCCEEDED:
         return ()
-    if state.status in WITHOUT_MONEY or _is_not_ours(intent, state):
+    is_late = state.status in WITHOUT_MONEY
+    if is_late or _is_not_ours(intent, state):
         found = state.model_copy(update={"intent_id": intent.id, "charge_id": intent.charge_id})
-        return parked(found, Reason.GATEWAY_MISMATCH, at)
-    known = _known_by(state, intent)
+        reason = Reason.LATE_MONEY if is_late else Reason.GATEWAY_MISMATCH
+        return parked(found, reason, at, shown(intent))
+    known = known_by(state, intent)
     match intent.status:
         case IntentStatus.SUCCEEDED:
             return _paid(known, intent, attempt, at)
@@ -144,7 +150,7 @@ def timed_out(
     in_time = state.action_until is not None and at < state.action_until
     if state.status is not PaymentStatus.REQUIRES_ACTION or in_time:
         return ()
-    ended = _ended(attempt, AttemptStatus.TIMED_OUT, at)
+    ended = attempt_ended(attempt, AttemptStatus.TIMED_OUT, at)
     return _back_to_the_customer(state, ended, Reason.AUTHENTICATION_TIMEOUT, at, decline)
 
 
@@ -152,7 +158,7 @@ def refused(
     state: PaymentState, attempt: Attempt, reason: Reason, at: datetime
 ) -> tuple[Change, ...]:
     """The attempt came to nothing before any money could move."""
-    ended = _ended(attempt, AttemptStatus.ABANDONED, at)
+    ended = attempt_ended(attempt, AttemptStatus.ABANDONED, at)
     return _back_to_the_customer(state, ended, reason, at, None)
 
 
@@ -171,24 +177,24 @@ def ended(
     if state.status in WITHOUT_MONEY:
         return ()
     if intent is not None:
-        state = _known_by(state, intent)
+        state = known_by(state, intent)
     before: tuple[Change, ...] = ()
     over = attempt
     if attempt.ended_at is None:
-        over = _ended(attempt, AttemptStatus.ABANDONED, at)
+        over = attempt_ended(attempt, AttemptStatus.ABANDONED, at)
     if status not in MOVES[state.status]:
         before = refused(state, attempt, Reason.ACTION_ENDED, at)
         state = before[-1].state
-    moved = _moved(state, status, reason, at, action_url=None, action_until=None)
-    return (*before, Change(state=moved, actor=actor, attempt=over, request=request))
+    after = moved(state, status, reason, at, action_url=None, action_until=None)
+    return (*before, Change(state=after, actor=actor, attempt=over, request=request))
 
 
 def answered(
     state: PaymentState, at: datetime, *, actor: str, request: RequestMark
 ) -> tuple[Change, ...]:
     """A request changed nothing, but it is to be known when it is repeated."""
-    moved = _moved(state, state.status, state.reason, at)
-    return (Change(state=moved, actor=actor, request=request),)
+    after = moved(state, state.status, state.reason, at)
+    return (Change(state=after, actor=actor, request=request),)
 
 
 def order_confirmed(state: PaymentState, at: datetime) -> tuple[Change, ...]:
@@ -196,7 +202,7 @@ def order_confirmed(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     if state.fulfillment is not Fulfillment.PENDING:
         return ()
     taken = {"fulfillment": Fulfillment.CONFIRMED}
-    return (_change(_moved(state, state.status, Reason.ORDER_CONFIRMED, at, **taken)),)
+    return (changed(moved(state, state.status, Reason.ORDER_CONFIRMED, at, **taken)),)
 
 
 def owed_back(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
@@ -204,7 +210,7 @@ def owed_back(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change
     owed = state.amount_captured - state.amount_refunded
     if owed == state.amount_refund_pending:
         return ()
-    moved = _moved(
+    after = moved(
         state,
         state.status,
         reason,
@@ -212,7 +218,15 @@ def owed_back(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change
         fulfillment=state.fulfillment and Fulfillment.REFUSED,
         amount_refund_pending=owed,
     )
-    return (_change(moved),)
+    return (changed(after),)
+
+
+def order_lost(state: PaymentState, at: datetime) -> tuple[Change, ...]:
+    """The shop need not be told that it is paid: all that was taken has gone back meanwhile."""
+    if state.fulfillment is not Fulfillment.PENDING:
+        return ()
+    refused = {"fulfillment": Fulfillment.REFUSED}
+    return (changed(moved(state, state.status, Reason.REFUNDED, at, **refused)),)
 
 
 def given_back(state: PaymentState, at: datetime) -> tuple[Change, ...]:
@@ -220,7 +234,7 @@ def given_back(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     amount = state.amount_refund_pending
     if amount == 0:
         return ()
-    moved = _moved(
+    after = moved(
         state,
         state.status,
         Reason.REFUNDED,
@@ -229,58 +243,26 @@ def given_back(state: PaymentState, at: datetime) -> tuple[Change, ...]:
         amount_refund_pending=0,
     )
     back = refunded(state.id, Money(minor=amount, currency=state.money.currency))
-    return (Change(state=moved, actor=WORKFLOW, transfers=back),)
+    return (Change(state=after, actor=WORKFLOW, transfers=back),)
 
 
-def parked(state: PaymentState, reason: Reason, at: datetime) -> tuple[Change, ...]:
+def parked(
+    state: PaymentState, reason: Reason, at: datetime, evidence: str | None = None
+) -> tuple[Change, ...]:
     """Nothing more is done by itself: a person must look. A parked payment stays parked."""
     if state.status is PaymentStatus.NEEDS_OPERATOR:
         return ()
-    moved = _moved(
+    after = moved(
         state, PaymentStatus.NEEDS_OPERATOR, reason, at, action_url=None, action_until=None
     )
-    return (_change(moved),)
+    return (changed(after).model_copy(update={"note": evidence}),)
 
 
-WORKFLOW: Final = "workflow"
-
-
-def _moved(
-    state: PaymentState, status: PaymentStatus, reason: Reason, at: datetime, **changes: object
-) -> PaymentState:
-    if status is not state.status and status not in MOVES[state.status]:
-        raise IllegalMove(f"{state.id} cannot go from {state.status} to {status}")
-    return state.model_copy(
-        update={
-            **changes,
-            "status": status,
-            "reason": reason,
-            "version": state.version + 1,
-            "updated_at": at,
-        }
-    )
-
-
-def _change(
-    state: PaymentState, attempt: Attempt | None = None, transfers: tuple[Transfer, ...] = ()
-) -> Change:
-    return Change(state=state, actor=WORKFLOW, attempt=attempt, transfers=transfers)
-
-
-def _ended(attempt: Attempt, status: AttemptStatus, at: datetime, **facts: object) -> Attempt:
-    return attempt.model_copy(update={"status": status, "ended_at": at, **facts})
-
-
-def _known_by(state: PaymentState, intent: Intent) -> PaymentState:
-    """The gateway's names for the payment and what belongs to it."""
-    return state.model_copy(
-        update={
-            "intent_id": intent.id,
-            "gateway_customer_id": intent.customer_id or state.gateway_customer_id,
-            "charge_id": intent.charge_id or state.charge_id,
-            "method": intent.method or state.method,
-        }
-    )
+def shown(intent: Intent) -> str:
+    """What the gateway shows of the money, as evidence."""
+    received = Money(minor=intent.received, currency=intent.money.currency)
+    charge = f", charge {intent.charge_id}" if intent.charge_id else ""
+    return f"the gateway shows {intent.id} {intent.status}: {received} of {intent.money}{charge}"
 
 
 def _is_not_ours(intent: Intent, state: PaymentState) -> bool:
@@ -295,7 +277,7 @@ def _through_processing(
     """From `requires_action` and from a parked payment every way leads through `processing`."""
     if state.status not in {PaymentStatus.REQUIRES_ACTION, PaymentStatus.NEEDS_OPERATOR}:
         return (), state
-    moved = _moved(
+    after = moved(
         state,
         PaymentStatus.PROCESSING,
         Reason.ACTION_ENDED,
@@ -303,15 +285,15 @@ def _through_processing(
         action_url=None,
         action_until=None,
     )
-    return (_change(moved),), moved
+    return (changed(after),), after
 
 
 def _back_to_the_customer(
     state: PaymentState, attempt: Attempt, reason: Reason, at: datetime, decline: Decline | None
 ) -> tuple[Change, ...]:
     before, now = _through_processing(state, at)
-    moved = _moved(now, PaymentStatus.AWAITING_RETRY, reason, at, decline=decline)
-    return (*before, _change(moved, attempt))
+    after = moved(now, PaymentStatus.AWAITING_RETRY, reason, at, decline=decline)
+    return (*before, changed(after, attempt))
 
 
 def _paid(
@@ -320,7 +302,7 @@ def _paid(
     if state.status is PaymentStatus.SUCCEEDED:
         return ()
     before, now = _through_processing(state, at)
-    moved = _moved(
+    after = moved(
         now,
         PaymentStatus.SUCCEEDED,
         Reason.PAID,
@@ -330,10 +312,10 @@ def _paid(
         action_url=None,
         action_until=None,
     )
-    won = _ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
+    won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
     booked = state.amount_captured == intent.received  # parked after it was paid, say
     money = () if booked else captured(state.id, intent.money)
-    return (*before, _change(moved, won, money))
+    return (*before, changed(after, won, money))
 
 
 def _action_required(
@@ -341,7 +323,7 @@ def _action_required(
 ) -> tuple[Change, ...]:
     if state.status is not PaymentStatus.PROCESSING:
         return ()  # still waiting, or over its deadline: nothing new
-    moved = _moved(
+    after = moved(
         state,
         PaymentStatus.REQUIRES_ACTION,
         Reason.AUTHENTICATION_REQUIRED,
@@ -350,13 +332,13 @@ def _action_required(
         action_until=min(at + window, state.retry_until),
     )
     waiting = attempt.model_copy(update={"status": AttemptStatus.REQUIRES_ACTION})
-    return (_change(moved, waiting),)
+    return (changed(after, waiting),)
 
 
 def _gateway_processing(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     if state.status is PaymentStatus.PROCESSING and state.reason is Reason.GATEWAY_PROCESSING:
         return ()
-    moved = _moved(
+    after = moved(
         state,
         PaymentStatus.PROCESSING,
         Reason.GATEWAY_PROCESSING,
@@ -364,7 +346,7 @@ def _gateway_processing(state: PaymentState, at: datetime) -> tuple[Change, ...]
         action_url=None,
         action_until=None,
     )
-    return (_change(moved),)
+    return (changed(after),)
 
 
 def _declined(
@@ -372,7 +354,7 @@ def _declined(
 ) -> tuple[Change, ...]:
     if state.status is PaymentStatus.AWAITING_RETRY:
         return ()
-    lost = _ended(
+    lost = attempt_ended(
         attempt,
         AttemptStatus.DECLINED,
         at,

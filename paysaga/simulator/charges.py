@@ -2,13 +2,14 @@
 
 from pydantic import Field
 
-from paysaga.simulator import balance_transactions, journal
+from paysaga.simulator import journal
 from paysaga.simulator.calls import Call
 from paysaga.simulator.charge_bodies import approved, blank, blocked_by_radar, declined
 from paysaga.simulator.declines import Decline
 from paysaga.simulator.events import emit
 from paysaga.simulator.forms import Blankable, Expandable, Metadata
 from paysaga.simulator.lists import DatedListParams, listed
+from paysaga.simulator.settlement import credit, later
 from paysaga.simulator.shapes import Shipping, changed
 from paysaga.simulator.storage import Body, Record
 
@@ -83,12 +84,11 @@ def fail(call: Call, intent: Body, method: Body, decline: Decline, *, blocked: b
 
 def capture(call: Call, body: Body, amount: int) -> None:
     """Take `amount` of what is held, for good; the rest is released."""
-    body |= {
-        "amount_captured": amount,
-        "balance_transaction": balance_transactions.book(
-            call, "charge", body["id"], amount, body["currency"], balance_transactions.fee(amount)
-        ),
-        "captured": True,
-    }
-    call.storage.put(Record("charge", body))
+    body |= {"amount_captured": amount, "captured": True}
+    charge = Record("charge", body)
+    call.storage.put(charge)
+    if call.knobs.balance_delay_seconds:
+        later(call, "credit", charge, call.knobs.balance_delay_seconds)
+    else:
+        credit(call, charge)
     journal.write(call, "charge.captured", body, amount)

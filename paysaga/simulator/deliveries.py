@@ -39,6 +39,9 @@ def enqueue(call: Call, event: Body) -> None:
     chain = _chain(event["data"]["object"])
     terminal = event["type"] in _TERMINAL
     fault = webhook_faults.draw(storage, call.chance, event, chain, terminal=terminal)
+    rate = call.knobs.webhook_delivery_rate
+    if rate < 1 and call.chance.random() >= rate:
+        fault = WebhookFault(kind="drop")
     for endpoint in targets:
         _insert(call, event, endpoint, chain, fault)
 

@@ -19,7 +19,9 @@ class Knobs(BaseModel):
     payment_processing_delay_min: Milliseconds
     payment_processing_delay_max: Milliseconds
     payment_failure_scenarios: Annotated[tuple[FailureScenario, ...], Field(min_length=1)]
+    webhook_delivery_rate: Rate
     refund_settle_seconds: Annotated[float, Field(ge=0, le=86_400)]
+    balance_delay_seconds: Annotated[float, Field(ge=0, le=86_400)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -44,7 +46,9 @@ def load(storage: Storage, settings: SimulatorSettings) -> Knobs:
             "payment_processing_delay_min": settings.payment_processing_delay_min,
             "payment_processing_delay_max": settings.payment_processing_delay_max,
             "payment_failure_scenarios": settings.payment_failure_scenarios,
+            "webhook_delivery_rate": settings.simulator_webhook_delivery_rate,
             "refund_settle_seconds": settings.simulator_refund_settle_seconds,
+            "balance_delay_seconds": settings.simulator_balance_delay_seconds,
             **turned,
         }
     )

@@ -68,7 +68,7 @@ def create(call: Call, params: CreateRefund) -> Body:
         body["pending_reason"] = "processing"
     record = Record("refund", body)
     if behavior == "pending":
-        later(call, "succeed", record)
+        later(call, "succeed", record, call.knobs.refund_settle_seconds)
     else:
         pay_out(call, record, charge)
     call.storage.put(record)
@@ -77,7 +77,7 @@ def create(call: Call, params: CreateRefund) -> Body:
     if body["status"] == "succeeded":
         tell_charge_refunded(call, charge.body, amount)
     if behavior == "fails":
-        later(call, "fail", record)
+        later(call, "fail", record, call.knobs.refund_settle_seconds)
     return body
 
 

@@ -1,4 +1,4 @@
-"""How refunds settle: paid out now, paid out later, or paid out and come back."""
+"""How money settles: refunds now, later, or paid out and back; a charge's balance maybe later."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,26 @@ from paysaga.simulator.events import emit
 from paysaga.simulator.storage import Body, Record
 
 
-def later(call: Call, step: str, record: Record) -> None:
-    """Have the refund take a step of `STEPS` after a while, also across restarts."""
+def later(call: Call, step: str, record: Record, seconds: float) -> None:
+    """Have the object take a step of `STEPS` after a while, also across restarts."""
     call.storage.execute(
         "INSERT INTO timers (due_at, step, object) VALUES (?, ?, ?)",
-        (call.exact_now + call.knobs.refund_settle_seconds, step, record.id),
+        (call.exact_now + seconds, step, record.id),
     )
+
+
+def credit(call: Call, charge: Record) -> None:
+    """Book what was captured, and the fee that it cost."""
+    amount = charge.body["amount_captured"]
+    charge.body["balance_transaction"] = balance_transactions.book(
+        call,
+        "charge",
+        charge.id,
+        amount,
+        charge.body["currency"],
+        balance_transactions.fee(amount),
+    )
+    call.storage.put(charge)
 
 
 def pay_out(call: Call, refund: Record, charge: Record) -> None:
@@ -76,4 +90,14 @@ def _fail(call: Call) -> None:
     emit(call, "refund.failed", refund.body)
 
 
-STEPS: dict[str, Callable[[Call], None]] = {"succeed": _succeed, "fail": _fail}
+def _credit(call: Call) -> None:
+    charge = call.own("charge")
+    credit(call, charge)
+    emit(call, "charge.updated", charge.body, {"balance_transaction": None})
+
+
+STEPS: dict[str, Callable[[Call], None]] = {
+    "succeed": _succeed,
+    "fail": _fail,
+    "credit": _credit,
+}

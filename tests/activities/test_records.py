@@ -10,11 +10,30 @@ from activities.records import NOT_WRITABLE, Records
 from paysaga.database.engine import Sessions, sessions
 from paysaga.database.reads import Reads
 from paysaga.database.tables import ATTEMPTS, CUSTOMERS, EVENTS, PAYMENTS, STATUS_HISTORY, TRANSFERS
+from paysaga.domain import repairs
+from paysaga.domain.fees import fee_booked
 from paysaga.domain.ids import EVENT, derived
-from paysaga.domain.payment import AttemptStatus, IntentStatus, Reason, Recorded
-from paysaga.domain.transitions import attempted, noted, observed, opened, order_confirmed, parked
+from paysaga.domain.payment import (
+    AttemptStatus,
+    IntentStatus,
+    PaymentStatus,
+    Reason,
+    Recorded,
+    RequestMark,
+)
+from paysaga.domain.repairs import Said
+from paysaga.domain.transitions import (
+    attempt_after,
+    attempted,
+    noted,
+    observed,
+    opened,
+    order_confirmed,
+    parked,
+)
 from tests.database.payments import (
     NOON,
+    PRICE,
     WINDOW,
     batch,
     canceled,
@@ -167,6 +186,81 @@ class TestRecord:
         assert ["INSERT", "UPDATE", *["INSERT"] * 5] == [
             word for word in statements if word != "BEGIN"
         ]
+
+
+class TestStanding:
+    async def test_the_last_state_and_attempt(self, records: Records) -> None:
+        """
+        A run that begins with the row knows what the run before knew.
+        """
+        steps = succeeded(payment())
+        await records.record(batch(*steps))
+
+        found = await records.standing(steps[-1].state.id)
+
+        assert found
+        assert steps[-1].state == found.state
+        assert attempt_after(steps) == found.attempt
+        assert found.evidence is None
+
+    async def test_what_a_parked_payment_was_found_with_last(self, records: Records) -> None:
+        """
+        What the gateway showed, not what was said about repairs.
+        """
+        steps = list(succeeded(payment()))
+        for change in (
+            *parked(steps[-1].state, Reason.GATEWAY_MISMATCH, NOON, "first"),
+            *repairs.told(steps[-1].state, Reason.GATEWAY_MISMATCH, NOON, "then"),
+            *repairs.told(steps[-1].state, Reason.REPAIR_REFUSED, NOON, "the gateway refuses"),
+        ):
+            version = steps[-1].state.version + 1
+            state = change.state.model_copy(
+                update={"version": version, "status": PaymentStatus.NEEDS_OPERATOR}
+            )
+            steps.append(change.model_copy(update={"state": state}))
+        await records.record(batch(*steps))
+
+        found = await records.standing(steps[-1].state.id)
+
+        assert found
+        assert "then" == found.evidence
+
+    async def test_there_is_none(self, records: Records) -> None:
+        """
+        An id that nobody has is no error: who asks decides what it means.
+        """
+        assert await records.standing("pay_nobody") is None
+
+    async def test_whose_intent_it_is(self, records: Records) -> None:
+        """
+        By the gateway's id, and nobody's if no payment has it.
+        """
+        steps = succeeded(payment())
+        await records.record(batch(*steps))
+        intent_id = str(steps[-1].state.intent_id)
+
+        assert steps[-1].state.id == await records.payment_of(intent_id)
+        assert await records.payment_of("pi_unknown") is None
+
+    async def test_notes_are_kept(self, records: Records, reads: Reads) -> None:
+        """
+        The evidence of a parked payment and an operator's words stand in its history.
+        """
+        steps = succeeded(payment())
+        await records.record(batch(*steps))
+        state = steps[-1].state
+        left = parked(state, Reason.GATEWAY_MISMATCH, NOON, "another amount")
+        said = Said(actor="admin:alice", note="I look into it")
+        mark = RequestMark(key="k", fingerprint="f")
+        asked = repairs.asked(left[-1].state, Reason.REPAIR_REQUESTED, NOON, said, mark)
+        await records.record(batch(*left, *asked))
+
+        history = await reads.history(state.id)
+
+        assert [
+            ("gateway_mismatch", "workflow", "another amount"),
+            ("repair_requested", "admin:alice", "I look into it"),
+        ] == [(step.reason, step.actor, step.note) for step in history[-2:]]
 
 
 class TestRepeats:
@@ -409,6 +503,21 @@ class TestOrderSlot:
             await records.record(batch(*parked(steps[-1].state, Reason.GATEWAY_MISMATCH, NOON)))
 
         assert (second.id,) == refusal.value.details
+
+    async def test_another_refusal_is_a_bug_all_the_same(self, records: Records) -> None:
+        """
+        What the database refuses for another reason is told as that, whoever has the order now.
+        """
+        first = payment()
+        steps = canceled(first)
+        await records.record(batch(*steps))
+        await records.record(batch(*started(payment(order_id=first.order_id))[0]))
+        (booked,) = fee_booked(steps[-1].state, PRICE, 0, NOON)
+
+        with pytest.raises(ApplicationError, match="actor") as bug:
+            await records.record(batch(booked.model_copy(update={"actor": ""})))
+
+        assert NOT_WRITABLE == bug.value.type
 
 
 class TestCustomer:

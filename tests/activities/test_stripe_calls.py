@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 import stripe
@@ -18,6 +19,7 @@ from activities.stripe_calls import (
     CloseOrder,
     ConfirmOrder,
     IntentOrder,
+    IntentSearch,
     RefundOrder,
     StripeCalls,
 )
@@ -54,11 +56,13 @@ class Told(stripe.HTTPClient):
         super().__init__()
         self._answers = deque(answers)
         self.asked: list[str] = []
+        self.began_after: list[str | None] = []
 
     async def request_async(
-        self, method: str, *_args: object, **_kwargs: object
+        self, method: str, url: str, *_args: object, **_kwargs: object
     ) -> tuple[bytes, int, dict[str, str]]:
         self.asked.append(method)
+        self.began_after.append(httpx.URL(url).params.get("starting_after"))
         status, body = self._answers.popleft()
         return json.dumps(body).encode(), status, {"request-id": "req_1"}
 
@@ -117,13 +121,30 @@ class Desk:
         order = CloseOrder(payment_id=self.payment_id, intent_id=intent.id, generation=generation)
         return await ActivityEnvironment().run(self.calls.close_intent, order)
 
-    def refund_order(self, intent: Intent, *, generation: int = 0) -> RefundOrder:
+    def refund_order(
+        self,
+        intent: Intent,
+        *,
+        generation: int = 0,
+        after: tuple[str, ...] = (),
+        decision: int = 0,
+        money: Money | None = None,
+    ) -> RefundOrder:
         return RefundOrder(
             payment_id=self.payment_id,
             intent_id=intent.id,
-            money=intent.money,
+            money=money or intent.money,
             generation=generation,
+            after=after,
+            decision=decision,
         )
+
+    async def find(self, customer: str | None, ordered_at: datetime) -> Intent | None:
+        search = IntentSearch(
+            payment_id=self.payment_id, gateway_customer_id=customer, ordered_at=ordered_at
+        )
+        found = await ActivityEnvironment().run(self.calls.find_intent, search)
+        return found.intent
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -525,6 +546,133 @@ class TestRefund:
 
         assert "pending" == refund.status
         assert refund.id == looked.id
+
+    @pytest.mark.stripe
+    async def test_all_refunds_are_told(self, desk: Desk, simulated: Simulated) -> None:
+        """Whoever made them: what has gone back, and nothing of other payments."""
+        paid = await desk.confirm(await desk.intent())
+        params: stripe.params.RefundCreateParams = {"payment_intent": paid.id, "amount": 250}
+        by_hand = await simulated.client.v1.refunds.create_async(params)
+
+        refunds = await ActivityEnvironment().run(desk.calls.list_refunds, paid.id)
+
+        assert [(by_hand.id, 250)] == [(refund.id, refund.amount) for refund in refunds.refunds]
+        assert (250, ()) == (refunds.given_back, refunds.lost)
+
+    async def test_refund_after_one_that_came_to_nothing(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """It is made anew, under a key of its own, once; the lost one is not taken for it."""
+        paid = await desk.confirm(await desk.intent(), "pm_card_refundFail")
+        first = await ActivityEnvironment().run(desk.calls.refund_intent, desk.refund_order(paid))
+        await simulated.flush()
+        refunds = await ActivityEnvironment().run(desk.calls.list_refunds, paid.id)
+
+        order = desk.refund_order(paid, after=refunds.lost, decision=5)
+        again = [await ActivityEnvironment().run(desk.calls.refund_intent, order) for _ in range(2)]
+
+        assert (first.id,) == refunds.lost
+        assert (0, again[0].id) == (refunds.given_back, again[1].id)
+        assert again[0].id != first.id
+
+    @pytest.mark.stripe
+    async def test_refund_of_the_rest_is_not_what_was_there(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """More than half was given back by hand: the rest is a refund of its own."""
+        paid = await desk.confirm(await desk.intent())
+        most = {"payment_intent": paid.id, "amount": PRICE.minor - 100}
+        await simulated.client.v1.refunds.create_async(most)  # type: ignore[arg-type]
+        seen = await ActivityEnvironment().run(desk.calls.list_refunds, paid.id)
+
+        rest = PRICE.model_copy(update={"minor": 100})
+        order = desk.refund_order(paid, after=seen.ids, decision=5, money=rest)
+        made = [await ActivityEnvironment().run(desk.calls.refund_intent, order) for _ in range(2)]
+
+        refunds = await ActivityEnvironment().run(desk.calls.list_refunds, paid.id)
+        assert ("succeeded", made[0].id) == (made[0].status, made[1].id)
+        assert PRICE.minor == refunds.given_back
+
+    async def test_each_decision_makes_a_refund_of_its_own(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """One after the other fails: none is taken for the answer to the next decision."""
+        paid = await desk.confirm(await desk.intent(), "pm_card_refundFail")
+        made = set()
+        for decision in (0, 5, 9):
+            lost = (await ActivityEnvironment().run(desk.calls.list_refunds, paid.id)).lost
+            order = desk.refund_order(paid, after=lost, decision=decision)
+            made.add((await ActivityEnvironment().run(desk.calls.refund_intent, order)).id)
+            await simulated.flush()
+
+        assert 3 == len(made)
+
+
+class TestFind:
+    @pytest.mark.stripe
+    async def test_intent_is_found_by_what_we_wrote_on_it(self, desk: Desk) -> None:
+        """With or without the customer's id; the payment that it names is told."""
+        began = datetime.now(UTC)
+        made = await desk.intent()
+
+        found = [await desk.find(customer, began) for customer in (made.customer_id, None)]
+
+        assert [made.id] * 2 == [intent and intent.id for intent in found]
+        assert desk.payment_id == (found[0] and found[0].payment_id)
+
+    async def test_there_is_none(self, desk: Desk) -> None:
+        """Other payments' intents are not taken for it."""
+        began = datetime.now(UTC)
+        other = await desk.intent()
+        desk.payment_id = "pay_other"
+
+        assert await desk.find(other.customer_id, began) is None
+
+
+class TestLongSearch:
+    def _pages(self, count: int, mark: str) -> list[tuple[int, Mapping[str, object]]]:
+        """So many pages of one intent each; the last one's carries the mark."""
+        intents = [INTENT | {"id": f"pi_{n}", "status": "canceled"} for n in range(count)]
+        intents[-1] = intents[-1] | {"metadata": {"payment_id": mark}}
+        return [
+            (200, {"object": "list", "url": "/", "has_more": n < count - 1, "data": [intent]})
+            for n, intent in enumerate(intents)
+        ]
+
+    def _search(self, searched_to: str | None = None, customer: str | None = None) -> IntentSearch:
+        return IntentSearch(
+            payment_id="pay_1",
+            gateway_customer_id=customer,
+            ordered_at=datetime.now(UTC),
+            searched_to=searched_to,
+        )
+
+    async def test_account_with_many_intents_is_read_in_parts(self) -> None:
+        """An activity reads no more than it has time for, and says how far it has come."""
+        told = Told(*self._pages(12, "pay_1"))
+        calls = StripeCalls(stripe.StripeClient("sk_test_1", http_client=told))
+
+        with pytest.raises(ApplicationError) as part:
+            await ActivityEnvironment().run(calls.find_intent, self._search())
+        place = part.value.details[0]["searched_to"]
+        found = await ActivityEnvironment().run(calls.find_intent, self._search(place))
+
+        assert (Trouble.SEARCHING, "pi_9") == (part.value.type, place)
+        assert "pi_11" == (found.intent and found.intent.id)
+        assert 12 == len(told.asked)
+        assert ["pi_9"] == told.began_after[10:11]
+
+    async def test_customers_own_list_is_read_at_once(self) -> None:
+        """However long it is: a customer's intents are few."""
+        told = Told(*self._pages(12, "pay_other"))
+        calls = StripeCalls(stripe.StripeClient("sk_test_1", http_client=told))
+
+        found = await ActivityEnvironment().run(
+            calls.find_intent, self._search("pi_9", customer="cus_1")
+        )
+
+        assert found.intent is None
+        assert [None, "pi_0"] == told.began_after[:2]
 
 
 class TestOurMistakes:

@@ -8,9 +8,13 @@ import pytest
 from api.app import create_app
 from paysaga.settings import Settings
 from paysaga.tokens import Role
+from tests.api.events import an_event, send
 from tests.api.world import Api, Caller, World, a_customer, an_order
 
 CALLERS: Final = ("nobody", "foreign", "owner", "support", "finance", "admin", "service")
+
+
+NOBODY: Final = "rcn_" + "a" * 26
 
 
 def row(*statuses: int) -> dict[str, int]:
@@ -31,9 +35,24 @@ MATRIX: Final = {
     "get_order_payment": row(401, 404, 200, 200, 200, 200, 200),
     "get_order_payment_status": row(401, 404, 200, 200, 200, 200, 200),
     "retry_order_payment": row(401, 404, 402, 403, 403, 403, 402),
+    "start_reconciliation": row(401, 403, 403, 403, 202, 202, 403),
+    "get_reconciliation": row(401, 403, 403, 403, 404, 404, 403),
+    "list_balances": row(401, 403, 403, 403, 200, 200, 403),
     "receive_stripe_event": row(401, 401, 401, 401, 401, 401, 401),  # it is the signature's to say
+    "list_webhooks": row(401, 403, 403, 403, 403, 200, 403),
+    "get_webhook": row(401, 403, 403, 403, 403, 200, 403),
+    "replay_webhook": row(401, 403, 403, 403, 403, 200, 403),
+    "explain_payment": row(401, 403, 403, 403, 403, 200, 403),
+    "repair_payment": row(401, 403, 403, 403, 403, 409, 403),  # it needs no operator
+    "approve_repair": row(401, 403, 403, 403, 403, 409, 403),
     "get_health": row(200, 200, 200, 200, 200, 200, 200),
     "get_readiness": row(200, 200, 200, 200, 200, 200, 200),
+}
+
+BODIES: Final = {
+    "start_reconciliation": {"since": "2012-01-01T00:00:00Z", "until": "2012-01-02T00:00:00Z"},
+    "repair_payment": {"kind": "abandon", "why": "nobody waits for it"},
+    "approve_repair": {"why": "I agree", "proposal": 3},
 }
 
 
@@ -72,17 +91,27 @@ class TestMatrix:
         order_id = world.shop.has(f"matrix-{customer}", customer)
         caller = caller_of(ordered, name, customer)
         method, path = operations()[operation]
-        payment_id = ""
-        if "{" in path:
+        payment_id, event_id = "", ""
+        if "{event_id}" in path:
+            event = an_event(type="customer.created")
+            await send(ordered, event)
+            event_id = event["id"]
+        elif "{" in path:
             paid = await ordered.shop.pay("pm_lost_card", order_id=order_id, customer_id=customer)
             payment_id = paid["id"]
-        url = "http://api.example" + path.format(payment_id=payment_id, order_id=order_id)
+        names = {
+            "payment_id": payment_id,
+            "order_id": order_id,
+            "event_id": event_id,
+            "reconciliation_id": NOBODY,
+        }
+        url = "http://api.example" + path.format(**names)
 
         if method == "get":
             answer = await caller.get(url)
         else:
-            body = an_order(order_id=order_id, customer_id=customer)
-            answer = await caller.post(url, body if operation == "start_payment" else {})
+            bodies = BODIES | {"start_payment": an_order(order_id=order_id, customer_id=customer)}
+            answer = await caller.post(url, bodies.get(operation, {}))
 
         assert MATRIX[operation][name] == answer.status_code, answer.text
 

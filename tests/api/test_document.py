@@ -23,7 +23,12 @@ from tests.api.world import Api
 
 EXAMPLES: Final = 25
 MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
-ID_OF: Final = {"payment_id": "id", "order_id": "order_id"}
+ID_OF: Final = {
+    "payment_id": "id",
+    "order_id": "order_id",
+    "event_id": "id",
+    "reconciliation_id": "id",
+}
 CHECKS: Final = [
     not_a_server_error,
     status_code_conformance,
@@ -64,7 +69,15 @@ class TestDocument:
             if parameter["name"] == "Idempotency-Key" and parameter["required"]
         }
 
-        assert {"start_payment", "retry_payment", "cancel_payment", "retry_order_payment"} == keyed
+        assert keyed == {
+            "start_payment",
+            "retry_payment",
+            "cancel_payment",
+            "retry_order_payment",
+            "repair_payment",
+            "approve_repair",
+            "start_reconciliation",
+        }
 
 
 def cases_of(operation: Any, mode: schemathesis.GenerationMode) -> list[Any]:

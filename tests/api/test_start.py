@@ -6,6 +6,7 @@ from temporalio.client import WorkflowFailureError
 
 from paysaga.tokens import Role
 from tests.api.world import Api, World, a_customer, an_order, ended
+from tests.simulator.support import until
 from workflows import addresses
 
 
@@ -236,6 +237,21 @@ class TestReplay:
         assert {200, 201} >= {answer.status_code for answer in answers}
         assert 1 == len({answer.text for answer in answers})
         assert 1 == world.gateway.confirms(answers[0].json()["id"])
+
+    async def test_a_client_that_hung_up_finds_its_payment(self, api: Api, world: World) -> None:
+        """Nobody hears the answer, and the payment goes on; the same request finds it."""
+        world.gateway.released.clear()
+        order, before = an_order(payment_method_id="pm_slow"), len(world.gateway.calls)
+        asking = asyncio.create_task(api.shop.post("/payments", order, key="hung-up"))
+        await until(lambda: any(call == "confirm" for call, _ in world.gateway.calls[before:]))
+
+        asking.cancel()
+        world.gateway.released.set()
+        again = await api.shop.post("/payments", order, key="hung-up")
+
+        told = again.json()
+        assert "succeeded" == (await ended(world, told["id"])).status
+        assert 1 == world.gateway.confirms(told["id"])
 
     async def test_two_bodies_at_once_are_one_payment_and_a_409(
         self, api: Api, world: World

@@ -21,8 +21,20 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble
 from activities.orders import Orders
+from activities.reconciling import Reconciling
 from activities.records import Records
-from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from activities.run_results import nudge_run, run_results
+from activities.runs import start_run
+from activities.stripe_audit import Audited, AuditOrder, Movements, MovementsOrder
+from activities.stripe_calls import (
+    CloseOrder,
+    ConfirmOrder,
+    FoundIntent,
+    IntentOrder,
+    IntentSearch,
+    RefundOrder,
+)
+from activities.stripe_words import Refund, Refunds
 from api.app import create_app
 from paysaga.database import migrations
 from paysaga.database.engine import Sessions, create_engine
@@ -35,11 +47,14 @@ from paysaga.domain.payment import (
     PaymentState,
     Recorded,
 )
+from paysaga.domain.reconciliation import AtGateway
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.repair import RepairWorkflow
 
 HOUR = timedelta(hours=1)
 SHOP_PAGE = "https://shop.example/thanks?basket=17"
@@ -112,6 +127,34 @@ class Gateway:
             self.refund_is_pending.set()
             return Refund(id=refund_id, status="pending")
         return Refund(id=refund_id, status="succeeded")
+
+    @activity.defn
+    async def list_refunds(self, intent_id: str) -> Refunds:
+        refunded = ("refund", intent_id) in self.calls
+        amount = self._intents[intent_id].received
+        return Refunds(
+            refunds=(Refund(id="re_1", status="succeeded", amount=amount),) if refunded else ()
+        )
+
+    @activity.defn
+    async def find_intent(self, search: IntentSearch) -> FoundIntent:
+        intent_id = f"pi_{search.payment_id.removeprefix('pay_')}"
+        return FoundIntent(intent=self._intents.get(intent_id))
+
+    @activity.defn
+    async def audit_payments(self, order: AuditOrder) -> Audited:
+        return Audited(
+            payments=tuple(
+                AtGateway(
+                    payment_id=ref.payment_id, intent=self._intents.get(ref.intent_id or "none")
+                )
+                for ref in order.payments
+            )
+        )
+
+    @activity.defn
+    async def list_movements(self, _order: MovementsOrder) -> Movements:
+        return Movements(movements=(), count=0)
 
     def becomes(self, payment_id: str, word: str) -> Intent:
         """The payment's intent is now what the word says, as the gateway would show it."""
@@ -302,6 +345,7 @@ async def working(
     client: Client, gateway: Gateway, records: Records, orders: Orders
 ) -> AsyncIterator[None]:
     """The worker's two halves, with our gateway in the place of Stripe's."""
+    reconciling = Reconciling(records._sessions)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
             Worker(
@@ -314,6 +358,10 @@ async def working(
                     gateway.close_intent,
                     gateway.refund_intent,
                     gateway.retrieve_refund,
+                    gateway.list_refunds,
+                    gateway.find_intent,
+                    gateway.audit_payments,
+                    gateway.list_movements,
                 ],
             )
         )
@@ -321,9 +369,20 @@ async def working(
             Worker(
                 client,
                 task_queue=addresses.PAYMENTS,
-                workflows=[PaymentWorkflow],
+                workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow],
                 activities=[
                     records.record,
+                    records.standing,
+                    records.payment_of,
+                    start_run,
+                    run_results,
+                    nudge_run,
+                    reconciling.begin_reconciliation,
+                    reconciling.read_changed,
+                    reconciling.read_books,
+                    reconciling.owners_of,
+                    reconciling.book_fees,
+                    reconciling.note_findings,
                     orders.reserve,
                     orders.still_waits,
                     orders.is_taken,

@@ -26,6 +26,7 @@ PAYMENT: dict[str, Any] = {
     "amount_refund_pending": 0,
     "attempts_used": 1,
     "attempts_left": 2,
+    "action_until": None,
     "retry_until": "2026-11-22T12:00:00Z",
     "decline_code": "insufficient_funds",
     "payment_method": {"kind": "card", "brand": "visa", "last4": "9995", "funding": "credit"},
@@ -65,13 +66,25 @@ class FakeApi(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.tokens: set[str | None] = set()
         self.answers: dict[str, tuple[int, object]] = {}
+        self.hangs_up = False
+        self.bodies: list[object] = []
+        self.keys: list[str | None] = []
 
 
 class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, FakeApi)
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.server.bodies.append(json.loads(body) if body else None)
+        self.server.keys.append(self.headers["Idempotency-Key"])
+        self.do_GET()
+
     def do_GET(self) -> None:
         assert isinstance(self.server, FakeApi)
         self.server.asked.append(self.path)
         self.server.tokens.add(self.headers["Authorization"])
+        if self.server.hangs_up:
+            return
         missing = (404, {"code": "not_found", "detail": "There is no such thing."})
         status, told = self.server.answers.get(self.path.partition("?")[0], missing)
         body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
@@ -144,6 +157,28 @@ class TestShow:
         ):
             assert word in ran.out
         assert 2 == ran.out.count("insufficient_funds")
+
+    @pytest.mark.parametrize(
+        ("status", "action_until", "until"),
+        [
+            ("awaiting_retry", None, "2026-11-22 12:00:00"),
+            ("requires_action", "2026-11-21T12:15:00Z", "2026-11-21 12:15:00"),
+            ("needs_operator", None, None),
+        ],
+    )
+    def test_until_is_the_next_deadline(
+        self, api: FakeApi, run: Run, status: str, action_until: str | None, until: str | None
+    ) -> None:
+        """
+        The customer's, while one runs; a payment that needs an operator has none.
+        """
+        path = f"/api/v1/payments/{PAYMENT['id']}"
+        api.answers[path] = (200, {**PAYMENT, "status": status, "action_until": action_until})
+
+        told = run("payments", "show", PAYMENT["id"]).out
+
+        assert (until is None) == ("Until" not in told)
+        assert str(until or "") in told
 
     @pytest.mark.parametrize(
         ("status", "fulfillment", "told"),
@@ -258,19 +293,26 @@ class TestList:
 
 class TestTrouble:
     @pytest.mark.parametrize(
-        ("status", "word"), [(401, "PAYSAGA_TOKEN"), (403, "role"), (500, "500")]
+        ("status", "code", "word"),
+        [
+            (400, 1, "400"),
+            (401, 4, "PAYSAGA_TOKEN"),
+            (403, 4, "role support, finance or admin"),
+            (429, 5, "429"),
+            (500, 5, "500"),
+        ],
     )
     def test_a_refusal_is_one_sentence(
-        self, api: FakeApi, run: Run, status: int, word: str
+        self, api: FakeApi, run: Run, status: int, code: int, word: str
     ) -> None:
         """
-        Exit code 1 and what to do about it.
+        An exit code that tells them apart, and what to do about it.
         """
         api.answers["/api/v1/payments"] = (status, {"detail": "No."})
 
         ran = run("payments", "list")
 
-        assert (1, True) == (ran.code, word in ran.err)
+        assert (code, True) == (ran.code, word in ran.err)
 
     @pytest.mark.parametrize("told", ["<html>", "[]"])
     def test_something_else_at_the_address(self, api: FakeApi, run: Run, told: str) -> None:
@@ -428,3 +470,266 @@ class TestTemporalSetup:
         ran = run("temporal", "setup")
 
         assert (2, True) == (ran.code, "TEMPORAL_ADDRESS" in ran.err)
+
+
+EVENT: dict[str, Any] = {
+    "id": "evt_1",
+    "type": "payment_intent.succeeded",
+    "source": "sweep",
+    "received_at": "2026-11-21T12:00:00Z",
+    "processed": True,
+    "processed_at": "2026-11-21T12:00:01Z",
+    "result": "repair_nudged",
+    "flagged": False,
+    "error": None,
+    "payment_id": PAYMENT["id"],
+    "gateway_object_id": "pi_1",
+    "run": "http://127.0.0.1:8233/namespaces/default/workflows/repair-pay_a",
+    "payload_sha256": "0" * 64,
+}
+OWED = EVENT | {"id": "evt_2", "processed": False, "result": None, "error": "Temporal is away"}
+
+
+WHY: dict[str, Any] = {
+    "payment": {**PAYMENT, "status": "needs_operator", "reason": "gateway_mismatch"},
+    "next": "A person decides: `payment-cli repair`.",
+    "evidence": "the gateway shows pi_1 succeeded: 65.00 EUR of 65.00 EUR",
+    "allowed_repairs": ["look_again", "refund"],
+    "approval_needed_above": "500",
+    "proposal": None,
+    "repair_run": "http://127.0.0.1:8233/namespaces/default/workflows/repair-pay_a",
+    "history": [{**HISTORY["entries"][0], "note": "written down"}],
+}
+
+
+class TestRepairs:
+    @pytest.fixture
+    def admin(self, api: FakeApi) -> FakeApi:
+        path = f"/api/v1/admin/payments/{PAYMENT['id']}"
+        done = {"outcome": "done", "payment": {**PAYMENT, "status": "canceled"}}
+        api.answers[f"{path}/why"] = (200, WHY)
+        api.answers[f"{path}/repair"] = (200, done)
+        api.answers[f"{path}/repair/approve"] = (200, done)
+        return api
+
+    def test_why_tells_what_was_found_and_what_may_be_done(self, admin: FakeApi, run: Run) -> None:
+        """
+        One page for whoever has to decide.
+        """
+        ran = run("why", PAYMENT["id"])
+
+        assert 0 == ran.code
+        for word in (
+            "65.00 EUR of 65.00 EUR",
+            "look_again, refund",
+            "written down",
+            "repair-pay_a",
+        ):
+            assert word in ran.out
+        assert "Proposed" not in ran.out
+
+    def test_proposal_is_told_with_its_author(self, admin: FakeApi, run: Run) -> None:
+        """
+        Who is to agree sees with what.
+        """
+        proposal = {
+            "number": 4,
+            "by": "admin:alice",
+            "note": "refund: twice",
+            "at": PAYMENT["created_at"],
+        }
+        admin.answers[f"/api/v1/admin/payments/{PAYMENT['id']}/why"] = (
+            200,
+            {**WHY, "proposal": proposal},
+        )
+
+        told = run("why", PAYMENT["id"]).out
+        assert "refund: twice, by admin:alice" in told
+        assert f"payment-cli approve {PAYMENT['id']} 4 --why" in told
+
+    def test_what_was_typed_is_what_is_asked(self, admin: FakeApi, run: Run) -> None:
+        """
+        Nothing that was left out is sent; each request has a key of its own.
+        """
+        ran = run("repair", PAYMENT["id"], "attach_intent", "--why", "found", "--intent", "pi_2")
+        run("approve", PAYMENT["id"], "4", "--why", "seen")
+
+        assert "Done." in ran.out
+        assert "canceled" in ran.out
+        assert admin.bodies == [
+            {"kind": "attach_intent", "why": "found", "gateway_payment_intent_id": "pi_2"},
+            {"proposal": 4, "why": "seen"},
+        ]
+        assert 2 == len(set(admin.keys))
+
+    @pytest.mark.parametrize(
+        ("outcome", "told"), [("proposed", "second person"), ("under_way", "not answered yet")]
+    )
+    def test_what_is_not_done_yet_is_said(
+        self, admin: FakeApi, run: Run, outcome: str, told: str
+    ) -> None:
+        """
+        Nobody takes a proposal for a deed.
+        """
+        admin.answers[f"/api/v1/admin/payments/{PAYMENT['id']}/repair"] = (
+            202,
+            {"outcome": outcome, "payment": WHY["payment"]},
+        )
+
+        assert told in run("repair", PAYMENT["id"], "refund", "--why", "twice").out
+
+    def test_refusal_names_the_field(self, admin: FakeApi, run: Run) -> None:
+        """
+        Exit code 1 and the API's words.
+        """
+        refusal = {
+            "code": "validation_failed",
+            "detail": "Some input is not valid.",
+            "errors": [{"field": "evidence", "message": "mark_failed needs evidence"}],
+        }
+        admin.answers[f"/api/v1/admin/payments/{PAYMENT['id']}/repair"] = (422, refusal)
+
+        ran = run("repair", PAYMENT["id"], "mark_failed", "--why", "never came")
+
+        assert (1, "") == (ran.code, ran.out)
+        assert "evidence: mark_failed needs evidence" in ran.err
+
+    @pytest.mark.parametrize(
+        "arguments", [("repair", "refund", "--why", "twice"), ("approve", "4", "--why", "seen")]
+    )
+    @pytest.mark.parametrize("answer", [None, (503, {"detail": "Later."}), (200, "<html>")])
+    def test_decision_without_an_answer_may_have_been_taken(
+        self,
+        admin: FakeApi,
+        run: Run,
+        arguments: tuple[str, ...],
+        answer: tuple[int, object] | None,
+    ) -> None:
+        """
+        Nobody is told to start the API and decide once more: they are told to look.
+        """
+        command, *rest = arguments
+        path = f"/api/v1/admin/payments/{PAYMENT['id']}/repair"
+        admin.hangs_up = answer is None
+        for asked in (path, f"{path}/approve"):
+            admin.answers[asked] = answer or (200, {})
+
+        ran = run(command, PAYMENT["id"], *rest)
+
+        assert (5, "") == (ran.code, ran.out)
+        assert f"payment-cli why {PAYMENT['id']}" in ran.err
+        assert "make demo" not in ran.err
+
+    def test_decision_that_reached_nobody(
+        self, admin: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Nothing was sent, so nothing was decided: the address is what is wrong.
+        """
+        monkeypatch.setenv("PAYSAGA_API_URL", "http://127.0.0.1:1")
+
+        ran = run("repair", PAYMENT["id"], "refund", "--why", "twice")
+
+        assert (2, True) == (ran.code, "make demo" in ran.err)
+
+    def test_role_that_is_needed_is_named(self, admin: FakeApi, run: Run) -> None:
+        """
+        Repairs are an admin's.
+        """
+        admin.answers[f"/api/v1/admin/payments/{PAYMENT['id']}/why"] = (403, {"detail": "No."})
+
+        ran = run("why", PAYMENT["id"])
+
+        assert (4, True) == (ran.code, "use one with role admin." in ran.err)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("why",),
+            ("repair", "refund", "--why", "twice"),
+            ("approve", "4", "--why", "seen"),
+        ],
+    )
+    def test_json_is_what_the_api_said(
+        self, admin: FakeApi, run: Run, arguments: tuple[str, ...]
+    ) -> None:
+        """
+        Programs get the API's own words.
+        """
+        command, *rest = arguments
+
+        told = json.loads(run(command, PAYMENT["id"], *rest, "--json").out)
+
+        assert told in [answer for _, answer in admin.answers.values()]
+
+
+class TestWebhooks:
+    @pytest.fixture
+    def inbox(self, api: FakeApi) -> FakeApi:
+        path = "/api/v1/admin/webhooks"
+        api.answers[path] = (200, {"items": [EVENT, OWED], "next_after": "more"})
+        for event in (EVENT, OWED):
+            api.answers[f"{path}/{event['id']}"] = (200, event)
+            api.answers[f"{path}/{event['id']}/replay"] = (200, event)
+        return api
+
+    def test_the_list_tells_what_came_of_each(self, inbox: FakeApi, run: Run) -> None:
+        """
+        One line for each event, no id cut; what is not processed is owed.
+        """
+        ran = run("webhooks", "list")
+
+        assert 0 == ran.code
+        for word in ("evt_1", "repair nudged", "evt_2", "owed", PAYMENT["id"], "There are more"):
+            assert word in ran.out
+
+    def test_filters_reach_the_api(self, inbox: FakeApi, run: Run) -> None:
+        """
+        What was typed is what is asked.
+        """
+        run("webhooks", "list", "--owed", "--flagged", "--type", "a.b", "--payment", "pay_1")
+
+        [asked] = inbox.asked
+        assert {"processed=false", "flagged=true", "type=a.b", "payment_id=pay_1", "limit=20"} == {
+            *asked.partition("?")[2].split("&")
+        }
+
+    def test_an_empty_list_is_said(self, inbox: FakeApi, run: Run) -> None:
+        """
+        Nothing found is not nothing said.
+        """
+        inbox.answers["/api/v1/admin/webhooks"] = (200, {"items": [], "next_after": None})
+
+        assert "No events." in run("webhooks", "list").out
+
+    @pytest.mark.parametrize("command", ["show", "replay"])
+    def test_one_event(self, inbox: FakeApi, run: Run, command: str) -> None:
+        """
+        What came, how, and what came of it; an owed one says why.
+        """
+        done, owed = run("webhooks", command, "evt_1"), run("webhooks", command, "evt_2")
+
+        for word in ("by sweep", "repair_nudged", PAYMENT["id"], EVENT["run"], "0" * 64):
+            assert word in done.out
+        assert "not yet" in owed.out
+        assert "Temporal is away" in owed.out
+
+    @pytest.mark.parametrize("arguments", [("list",), ("show", "evt_1"), ("replay", "evt_1")])
+    def test_json_is_what_the_api_said(
+        self, inbox: FakeApi, run: Run, arguments: tuple[str, ...]
+    ) -> None:
+        """
+        Programs get the API's own words.
+        """
+        told = json.loads(run("webhooks", *arguments, "--json").out)
+
+        assert told in (EVENT, {"items": [EVENT, OWED], "next_after": "more"})
+
+    def test_none_is_one_sentence(self, inbox: FakeApi, run: Run) -> None:
+        """
+        Exit code 1, nothing on standard output.
+        """
+        ran = run("webhooks", "show", "evt_none")
+
+        assert (1, "") == (ran.code, ran.out)
+        assert 1 == len(ran.err.splitlines())

@@ -69,6 +69,14 @@ def succeeded(paid: Payment, at: datetime = NOON) -> tuple[Change, ...]:
     return (*begun, *won)
 
 
+def waiting(paid: Payment, intent_id: str | None = None) -> tuple[Change, ...]:
+    """All its steps, up to the customer's 3DS."""
+    begun, attempt = started(paid)
+    asked = intent(paid, IntentStatus.REQUIRES_ACTION)
+    seen = asked.model_copy(update={"id": intent_id or asked.id})
+    return (*begun, *observed(begun[-1].state, seen, attempt, NOON, WINDOW))
+
+
 def canceled(paid: Payment, at: datetime = NOON) -> tuple[Change, ...]:
     """All its steps, up to the customer's giving up."""
     begun, attempt = started(paid, at)

@@ -9,9 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from paysaga.database.tables import (
     ATTEMPTS,
     CUSTOMERS,
+    DRIFTS,
+    EVENT_SWEEPS,
     EVENTS,
     PAYMENT_METHODS,
     PAYMENTS,
+    RECONCILIATIONS,
     STATUS_HISTORY,
     TRANSFERS,
     WEBHOOK_EVENTS,
@@ -103,7 +106,38 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "signature_verified": True,
         "received_at": NOON,
         "processed": False,
+        "source": "webhook",
     },
+    RECONCILIATIONS.name: {
+        "id": "rcn_1",
+        "since": EARLIER,
+        "until": NOON,
+        "actor": "finance:ann",
+        "request_fingerprint": "fingerprint",
+        "compared": 2,
+        "agreed": 1,
+        "parked": 0,
+        "without_run": 0,
+        "movements": 3,
+        "fees_booked": 1,
+        "started_at": NOON,
+    },
+    DRIFTS.name: {
+        "id": "drf_1",
+        "subject": "pay_1",
+        "kind": "captured",
+        "wrong": "database",
+        "in_database": "1",
+        "in_history": "1000",
+        "in_ledger": "1000",
+        "at_gateway": "1000",
+        "in_workflow": "1000",
+        "remedy": "none",
+        "reconciliation_id": "rcn_1",
+        "found_at": EARLIER,
+        "seen_at": NOON,
+    },
+    EVENT_SWEEPS.name: {"id": "gateway", "since": NOON},
 }
 
 # What a second good row has to have of its own beside the first.
@@ -116,6 +150,9 @@ ANOTHER: Final[dict[str, dict[str, Any]]] = {
     TRANSFERS.name: {"position": 2},
     EVENTS.name: {"id": "evn_2", "sequence": 2},
     WEBHOOK_EVENTS.name: {"id": "evt_2"},
+    RECONCILIATIONS.name: {"id": "rcn_2"},
+    DRIFTS.name: {"id": "drf_2", "kind": "refunded"},
+    EVENT_SWEEPS.name: {"id": "another"},
 }
 
 

@@ -19,9 +19,12 @@ from paysaga.database.engine import create_engine
 from paysaga.database.tables import (
     ATTEMPTS,
     CUSTOMERS,
+    DRIFTS,
+    EVENT_SWEEPS,
     EVENTS,
     PAYMENT_METHODS,
     PAYMENTS,
+    RECONCILIATIONS,
     STATUS_HISTORY,
     TRANSFERS,
     WEBHOOK_EVENTS,
@@ -103,6 +106,9 @@ BROKEN: Final[list[Wrong]] = [
     (TRANSFERS, {"currency": "eur"}, "ledger_transfers_currency_is_code"),
     (EVENTS, {"id": "evt_1"}, "events_id_prefix"),
     (EVENTS, {"object_id": "p" * 65, "sequence": 1}, "events_object_id_length"),
+    (WEBHOOK_EVENTS, {"source": "rumour"}, "webhook_events_source_is_known"),
+    (EVENT_SWEEPS, {"until": NOON}, "event_sweeps_under_way"),
+    (EVENT_SWEEPS, {"after": "evt_1"}, "event_sweeps_under_way"),
     (WEBHOOK_EVENTS, {"payload": b""}, "webhook_events_payload_not_empty"),
     (WEBHOOK_EVENTS, {"payload_sha256": "0" * 63}, "webhook_events_payload_sha256_length"),
     (
@@ -122,6 +128,19 @@ BROKEN: Final[list[Wrong]] = [
         "webhook_events_result_length",
     ),
     (WEBHOOK_EVENTS, {"failed_at": NOON}, "webhook_events_failure_has_error"),
+    (RECONCILIATIONS, {"id": "pay_1"}, "reconciliations_id_prefix"),
+    (RECONCILIATIONS, {"until": EARLIER}, "reconciliations_begins_before_its_end"),
+    *(
+        (RECONCILIATIONS, {count: -1}, "reconciliations_counts_not_negative")
+        for count in ("parked", "without_run", "movements", "fees_booked")
+    ),
+    (RECONCILIATIONS, {"agreed": 3}, "reconciliations_agreed_were_compared"),
+    (DRIFTS, {"id": "rcn_1"}, "drifts_id_prefix"),
+    (DRIFTS, {"kind": "colour"}, "drifts_kind_is_known"),
+    (DRIFTS, {"wrong": "customer"}, "drifts_wrong_is_known"),
+    (DRIFTS, {"remedy": "hope"}, "drifts_remedy_is_known"),
+    (DRIFTS, {"seen_at": EARLIER, "found_at": NOON}, "drifts_seen_after_found"),
+    (DRIFTS, {"resolved_at": EARLIER}, "drifts_resolved_after_seen"),
 ]
 ENDLESS: Final[list[Wrong]] = [
     (table, {column: str(GOOD[table.name].get(column))[:4] + "x" * 9000}, name)
@@ -155,6 +174,9 @@ TWICE: Final[list[Wrong]] = [
     (TRANSFERS, {"position": 1}, "ledger_transfers_key"),
     (EVENTS, {"id": "evn_1"}, "events_one_id"),
     (WEBHOOK_EVENTS, {"id": "evt_1"}, "webhook_events_key"),
+    (RECONCILIATIONS, {"id": "rcn_1"}, "reconciliations_key"),
+    (DRIFTS, {"id": "drf_1"}, "drifts_key"),
+    (DRIFTS, {"kind": "captured"}, "drifts_one_open"),
 ]
 ORPHANS: Final[list[Wrong]] = [
     (PAYMENT_METHODS, {"customer_id": "cst_9"}, "payment_methods_customer_id_known"),
@@ -166,6 +188,7 @@ ORPHANS: Final[list[Wrong]] = [
         "payment_status_history_payment_id_known",
     ),
     (TRANSFERS, {"version": 9}, "ledger_transfers_payment_id_version_known"),
+    (DRIFTS, {"reconciliation_id": "rcn_9"}, "drifts_reconciliation_id_known"),
 ]
 MISSING: Final = [
     (table, column.name)

@@ -7,11 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from paysaga.database.engine import sessions
-from paysaga.database.inbox import Inbox, InboxEvent
+from paysaga.database.inbox import Inbox, InboxEvent, Result
 from paysaga.database.tables import WEBHOOK_EVENTS
 from tests.database.payments import NOON
 
 SECOND = timedelta(seconds=1)
+NUDGED = Result(word="nudged", payment_id="pay_1", run_id="repair-pay_1")
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ class TestStore:
         """
         event = _event()
 
-        processed = await inbox.store(event)
+        stored = await inbox.store(event)
 
-        assert not processed
+        assert event == stored
         assert [event] == await inbox.unprocessed(10)
         async with engine.connect() as connection:
             digest = await connection.scalar(select(WEBHOOK_EVENTS.c.payload_sha256))
@@ -54,7 +55,7 @@ class TestStore:
         """
         answers = await asyncio.gather(*(inbox.store(_event()) for _ in range(20)))
 
-        assert [False] * 20 == answers
+        assert [_event()] * 20 == answers
         assert [_event()] == await inbox.unprocessed(10)
 
     async def test_a_copy_of_a_processed_event_stops(self, inbox: Inbox) -> None:
@@ -63,11 +64,11 @@ class TestStore:
         """
         await inbox.store(_event())
         only_stored = await inbox.store(_event())
-        await inbox.mark_processed("evt_1", "nudged", NOON)
+        await inbox.mark_processed("evt_1", NUDGED, NOON)
 
         processed = await inbox.store(_event())
 
-        assert (False, True) == (only_stored, processed)
+        assert (_event(), None) == (only_stored, processed)
         assert [] == await inbox.unprocessed(10)
 
     async def test_a_copy_does_not_change_what_is_stored(self, inbox: Inbox) -> None:
@@ -106,27 +107,83 @@ class TestMarks:
         await inbox.store(_event())
         await inbox.mark_failed("evt_1", "Temporal is not there", NOON)
 
-        await inbox.mark_processed("evt_1", "nudged", NOON + SECOND)
+        await inbox.mark_processed("evt_1", NUDGED, NOON + SECOND)
 
         async with engine.connect() as connection:
-            columns = (WEBHOOK_EVENTS.c.processed, WEBHOOK_EVENTS.c.result, WEBHOOK_EVENTS.c.error)
-            row = (await connection.execute(select(*columns))).one()
-        assert (True, "nudged", None) == tuple(row)
+            columns = ("processed", "result", "error", "payment_id", "run_id")
+            told = select(*(WEBHOOK_EVENTS.c[column] for column in columns))
+            row = (await connection.execute(told)).one()
+        assert (True, "nudged", None, "pay_1", "repair-pay_1") == tuple(row)
 
     async def test_processed_is_for_ever(self, inbox: Inbox, engine: AsyncEngine) -> None:
         """
         A slow copy that fails, or succeeds again, does not touch the first result.
         """
         await inbox.store(_event())
-        await inbox.mark_processed("evt_1", "nudged", NOON)
+        await inbox.mark_processed("evt_1", NUDGED, NOON)
 
         await inbox.mark_failed("evt_1", "too late", NOON + SECOND)
-        await inbox.mark_processed("evt_1", "nudged again", NOON + SECOND)
+        await inbox.mark_processed("evt_1", Result(word="again"), NOON + SECOND)
 
         async with engine.connect() as connection:
             columns = (WEBHOOK_EVENTS.c.result, WEBHOOK_EVENTS.c.processed_at)
             row = (await connection.execute(select(*columns))).one()
         assert ("nudged", NOON) == tuple(row)
+
+    async def test_a_replay_has_the_last_word(self, inbox: Inbox, engine: AsyncEngine) -> None:
+        """
+        Somebody has asked for the event once more: the row tells what came of that.
+        """
+        await inbox.store(_event())
+        await inbox.mark_processed("evt_1", NUDGED, NOON)
+
+        await inbox.mark_again("evt_1", Result(word="nothing_to_do"), NOON + SECOND)
+
+        async with engine.connect() as connection:
+            columns = (WEBHOOK_EVENTS.c.result, WEBHOOK_EVENTS.c.payment_id)
+            row = (await connection.execute(select(*columns))).one()
+        assert ("nothing_to_do", "pay_1") == tuple(row)
+
+
+class TestKnown:
+    async def test_only_the_news_are_stored(self, inbox: Inbox) -> None:
+        """
+        A sweep asks first which events are here, whatever came of them.
+        """
+        await inbox.store(_event("evt_1"))
+        await inbox.store(_event("evt_2"))
+        await inbox.mark_processed("evt_2", NUDGED, NOON)
+
+        assert {"evt_1", "evt_2"} == await inbox.known(["evt_1", "evt_2", "evt_3"])
+        assert set() == await inbox.known([])
+
+
+class TestForget:
+    async def test_only_old_ones_that_are_done_go(self, inbox: Inbox) -> None:
+        """
+        What is owed stays, however old it is, and what was done lately.
+        """
+        for number, done_at in enumerate((NOON, NOON + SECOND, None)):
+            await inbox.store(_event(f"evt_{number}"))
+            if done_at:
+                await inbox.mark_processed(f"evt_{number}", NUDGED, done_at)
+
+        gone = await inbox.forget(NOON + SECOND, 10)
+
+        assert 1 == gone
+        assert {"evt_1", "evt_2"} == await inbox.known(["evt_0", "evt_1", "evt_2"])
+
+    async def test_in_batches(self, inbox: Inbox) -> None:
+        """
+        A large inbox is not locked for long: the oldest go first, no more than were asked for.
+        """
+        for number in range(3):
+            await inbox.store(_event(f"evt_{number}", number))
+            await inbox.mark_processed(f"evt_{number}", NUDGED, NOON)
+
+        gone = [await inbox.forget(NOON + SECOND, 2) for _ in range(3)]
+
+        assert [2, 1, 0] == gone
 
 
 class TestUnprocessed:
@@ -149,3 +206,15 @@ class TestUnprocessed:
         await inbox.mark_failed("evt_0", "hopeless", NOON + 60 * SECOND)
 
         assert ["evt_1"] == [event.id for event in await inbox.unprocessed(1)]
+
+    async def test_what_was_tried_since_then_is_left_out(self, inbox: Inbox) -> None:
+        """
+        One sweep tries each event once, and so comes to an end.
+        """
+        for seconds in (0, 1):
+            await inbox.store(_event(f"evt_{seconds}", seconds))
+        await inbox.mark_failed("evt_0", "hopeless", NOON + 60 * SECOND)
+
+        left = await inbox.unprocessed(10, NOON + 30 * SECOND)
+
+        assert ["evt_1"] == [event.id for event in left]

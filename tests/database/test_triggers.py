@@ -5,8 +5,15 @@ from sqlalchemy import Table, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from paysaga.database.tables import EVENTS, PAYMENTS, STATUS_HISTORY, TRANSFERS
-from tests.database.rows import another, insert_good
+from paysaga.database.tables import (
+    EVENT_SWEEPS,
+    EVENTS,
+    PAYMENTS,
+    STATUS_HISTORY,
+    TRANSFERS,
+    WEBHOOK_EVENTS,
+)
+from tests.database.rows import EARLIER, NOON, another, insert_good
 
 APPEND_ONLY: Final = [STATUS_HISTORY, TRANSFERS, EVENTS]
 
@@ -109,3 +116,51 @@ class TestVersion:
 
         async with written.connect() as connection:
             assert 2 == await connection.scalar(select(PAYMENTS.c.version))
+
+
+_DONE: Final[dict[str, Any]] = {"processed": True, "processed_at": NOON, "result": "kept"}
+
+
+class TestInbox:
+    @pytest.mark.parametrize("column", ["payload", "payload_sha256", "source", "received_at"])
+    async def test_an_event_stays_as_it_came(self, written: AsyncEngine, column: str) -> None:
+        """
+        What was signed is there byte for byte as long as the row is.
+        """
+        same = WEBHOOK_EVENTS.c[column]
+
+        with pytest.raises(IntegrityError, match="an event stays as it came"):
+            async with written.begin() as connection:
+                await connection.execute(update(WEBHOOK_EVENTS).values({column: same}))
+
+    async def test_what_is_owed_is_not_deleted(self, written: AsyncEngine) -> None:
+        """
+        An event without its effect cannot be cleaned away; one that is done can.
+        """
+        with pytest.raises(IntegrityError, match="what is owed is not deleted"):
+            async with written.begin() as connection:
+                await connection.execute(delete(WEBHOOK_EVENTS))
+
+        async with written.begin() as connection:
+            await connection.execute(update(WEBHOOK_EVENTS).values(_DONE))
+            await connection.execute(delete(WEBHOOK_EVENTS))
+
+    async def test_what_is_processed_stays_so(self, written: AsyncEngine) -> None:
+        """
+        An effect cannot be taken back by forgetting it.
+        """
+        undone = {"processed": False, "processed_at": None, "result": None}
+        async with written.begin() as connection:
+            await connection.execute(update(WEBHOOK_EVENTS).values(_DONE))
+
+        with pytest.raises(IntegrityError, match="what is processed stays so"):
+            async with written.begin() as connection:
+                await connection.execute(update(WEBHOOK_EVENTS).values(undone))
+
+    async def test_a_sweep_does_not_go_back(self, written: AsyncEngine) -> None:
+        """
+        Of two sweeps the slower one does not undo what the other has done.
+        """
+        with pytest.raises(IntegrityError, match="a sweep does not go back"):
+            async with written.begin() as connection:
+                await connection.execute(update(EVENT_SWEEPS).values(since=EARLIER))

@@ -1,4 +1,3 @@
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -10,11 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.records import Records
+from paysaga.database.balances import Balances
 from paysaga.database.engine import Sessions, sessions
 from paysaga.database.reads import Reads
-from paysaga.database.tables import EVENTS, TRANSFERS
+from paysaga.database.tables import EVENTS
 from paysaga.domain.declines import decline_for
-from paysaga.domain.ledger import Account
+from paysaga.domain.fees import fee_booked
+from paysaga.domain.ledger import Account, balances
+from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     MOVES,
     Attempt,
@@ -25,8 +27,8 @@ from paysaga.domain.payment import (
     PaymentStatus,
     Reason,
 )
+from paysaga.domain.steps import IllegalMove
 from paysaga.domain.transitions import (
-    IllegalMove,
     attempted,
     ended,
     given_back,
@@ -77,6 +79,7 @@ class Walk:
             lambda: attempted(self.state, "pm_card_visa", self.at, actor=self.paid.actor),
             lambda: noted(self.state, Reason.GATEWAY_UNREACHABLE, self.at),
             lambda: parked(self.state, Reason.GATEWAY_MISMATCH, self.at),
+            self._fee_booked,
         ]
         if self.state.amount_captured:
             return [*ways, *self._ways_of_money()]
@@ -91,6 +94,16 @@ class Walk:
                 lambda: refused(self.state, attempt, Reason.GATEWAY_REFUSED, self.at),
             ]
         return ways
+
+    @property
+    def fee(self) -> int:
+        """What the gateway has kept of it so far."""
+        transfers = (transfer for step in self.steps for transfer in step.transfers)
+        return balances(transfers).get(("EUR", Account.FEES), 0)
+
+    def _fee_booked(self) -> Way:
+        more = Money(minor=self.fee + 7, currency="EUR")
+        return fee_booked(self.state, more, self.fee, self.at)
 
     def _observed(self, attempt: Attempt, status: IntentStatus) -> Way:
         shown = intent(self.paid, status, attempt.number)
@@ -171,11 +184,17 @@ async def test_wherever_a_payment_goes_the_rows_follow(
         database, walk.paid.id
     )
     captured, given = walk.state.amount_captured, walk.state.amount_refunded
-    assert {
-        Account.GATEWAY_CLEARING: captured - given,
+    booked = {
+        Account.GATEWAY_CLEARING: captured - given - walk.fee,
         Account.REVENUE: -captured,
         Account.REFUNDS: given,
-    } == await _balances(database, walk.paid.id)
+        Account.FEES: walk.fee,
+    }
+    held = await Balances(database).all(payment_id=walk.paid.id)
+    assert {account: sum_ for account, sum_ in booked.items() if sum_} == {
+        balance.account: balance.amount for balance in held if balance.amount
+    }
+    assert 0 == sum(balance.amount for balance in held)
 
 
 async def _told(database: Sessions, payment_id: str) -> list[object]:
@@ -186,13 +205,3 @@ async def _told(database: Sessions, payment_id: str) -> list[object]:
             .order_by(EVENTS.c.sequence)
         )
         return list(told)
-
-
-async def _balances(database: Sessions, payment_id: str) -> dict[Account, int]:
-    balances = Counter(dict.fromkeys(Account, 0))
-    async with database() as session:
-        rows = await session.execute(select(TRANSFERS).where(TRANSFERS.c.payment_id == payment_id))
-        for row in rows:
-            balances[Account(row.debit)] += row.amount
-            balances[Account(row.credit)] -= row.amount
-    return dict(balances)

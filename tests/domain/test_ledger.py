@@ -1,11 +1,10 @@
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paysaga.domain.ledger import Account, Transfer, captured, refunded
+from paysaga.domain.ledger import Account, Transfer, balances, captured, fee_changed, refunded
 from paysaga.domain.money import Money
 
 Booking = Callable[[str, Money], tuple[Transfer, ...]]
@@ -15,7 +14,9 @@ amounts = st.builds(
     minor=st.integers(min_value=1, max_value=10**12),
     currency=st.sampled_from(["EUR", "JPY", "KWD"]),
 )
-bookings = st.lists(st.tuples(st.sampled_from([captured, refunded]), amounts), max_size=20)
+bookings = st.lists(
+    st.tuples(st.sampled_from([captured, refunded, fee_changed]), amounts), max_size=20
+)
 
 
 class TestBookings:
@@ -24,6 +25,7 @@ class TestBookings:
         [
             (captured, Account.GATEWAY_CLEARING, Account.REVENUE),
             (refunded, Account.REFUNDS, Account.GATEWAY_CLEARING),
+            (fee_changed, Account.FEES, Account.GATEWAY_CLEARING),
         ],
     )
     def test_money_goes_from_one_account_to_another(
@@ -43,14 +45,25 @@ class TestBookings:
     @given(bookings)
     def test_books_always_balance(self, booked: list[tuple[Booking, Money]]) -> None:
         """Whatever is booked, per currency the debits equal the credits."""
-        balances: Counter[tuple[str, Account]] = Counter()
-        for book, money in booked:
-            for transfer in book("pay_1", money):
-                balances[transfer.currency, transfer.debit] += transfer.amount
-                balances[transfer.currency, transfer.credit] -= transfer.amount
+        transfers = [transfer for book, money in booked for transfer in book("pay_1", money)]
+
+        held = balances(transfers)
 
         for currency in ("EUR", "JPY", "KWD"):
-            assert 0 == sum(balances[currency, account] for account in Account)
+            assert 0 == sum(held.get((currency, account), 0) for account in Account)
+
+    @given(bookings)
+    def test_accounts_say_what_was_booked(self, booked: list[tuple[Booking, Money]]) -> None:
+        """Revenue is what was captured, refunds what went back, fees what the gateway kept."""
+        held = balances(t for book, money in booked for t in book("pay_1", money))
+
+        for account, book, sign in (
+            (Account.REVENUE, captured, -1),
+            (Account.REFUNDS, refunded, 1),
+            (Account.FEES, fee_changed, 1),
+        ):
+            told = sum(m.minor for b, m in booked if b is book and m.currency == "EUR")
+            assert sign * told == held.get(("EUR", account), 0)
 
     @given(amounts)
     def test_refund_of_all_leaves_nothing_at_the_gateway(self, money: Money) -> None:

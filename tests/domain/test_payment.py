@@ -30,7 +30,7 @@ from paysaga.domain.payment import (
     Reason,
     RequestMark,
 )
-from paysaga.domain.transitions import IllegalMove
+from paysaga.domain.steps import IllegalMove, moved
 from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 
 S = PaymentStatus
@@ -157,11 +157,11 @@ class TestStateMachine:
     def test_no_other_way_is_taken(self, origin: PaymentStatus, goal: PaymentStatus) -> None:
         """A step that the table does not have is a bug, and is told as one."""
         if origin is goal or (origin, goal) in THE_WAYS:
-            moved = rules._moved(in_status(origin), goal, Reason.STARTED, NOON)
-            assert goal is moved.status
+            after = moved(in_status(origin), goal, Reason.STARTED, NOON)
+            assert goal is after.status
         else:
             with pytest.raises(IllegalMove, match=f"from {origin} to {goal}"):
-                rules._moved(in_status(origin), goal, Reason.STARTED, NOON)
+                moved(in_status(origin), goal, Reason.STARTED, NOON)
 
 
 class TestState:
@@ -705,6 +705,7 @@ class TestFulfillment:
         """A confirmation after the shop's answer is nothing new."""
         (confirmed,) = rules.order_confirmed(paid(has_order_service=True), NOON)
 
+        assert () == rules.order_lost(confirmed.state, NOON)
         assert () == rules.order_confirmed(confirmed.state, NOON)
 
 
@@ -828,7 +829,7 @@ class AnyOrder(RuleBasedStateMachine):
         )
         self.changes.extend(changes)
 
-        assert (S.NEEDS_OPERATOR, Reason.GATEWAY_MISMATCH) == (
+        assert (S.NEEDS_OPERATOR, Reason.LATE_MONEY) == (
             self.state.status,
             self.state.reason,
         )
@@ -954,7 +955,7 @@ class AnyOrder(RuleBasedStateMachine):
     def books_balance(self) -> None:
         """What one account gains another loses, and the accounts say what the payment says."""
         balances: Counter[Account] = Counter()
-        for transfer in (moved for change in self.changes for moved in change.transfers):
+        for transfer in (each for change in self.changes for each in change.transfers):
             balances[transfer.debit] += transfer.amount
             balances[transfer.credit] -= transfer.amount
 

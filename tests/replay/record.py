@@ -9,8 +9,9 @@ import json
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
@@ -18,14 +19,29 @@ from uuid import NAMESPACE_URL, uuid5
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from paysaga.temporal import exit_cleanly
-from tests.replay.scenarios import NAMES, Scenario, scenarios
+from tests.replay.scenarios import (
+    NAMES,
+    RepairScenario,
+    Scenario,
+    comparisons,
+    repairs,
+    scenarios,
+    sweeps,
+)
 from tests.workflows.conftest import Running, a_worker
 from tests.workflows.conftest import _register_search_attributes as register_search_attributes
 from tests.workflows.exchange import Exchange
+from tests.workflows.inbox import FakeInbox
+from tests.workflows.sides import Sides
+from tests.workflows.sides import a_worker as comparing
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
+from workflows.reconciliation import ReconciliationOrder, ReconciliationWorkflow
+from workflows.repair import RepairCase, RepairWorkflow
+from workflows.sweep import InboxCleanupWorkflow, KeepingTime, SweepWorkflow
 
 HISTORIES: Final = Path(__file__).parent / "histories"
 
@@ -48,6 +64,66 @@ async def record(name: str, scenario: Scenario) -> WorkflowHistory:
             await scenario.play(Running(env, run, scenario.world))
             history = await run.fetch_history()
     return WorkflowHistory.from_json(payment.id, _scrubbed(name, history.to_json()))
+
+
+async def record_repair(name: str, scenario: RepairScenario) -> WorkflowHistory:
+    """The history of one repair."""
+    payment_id = f"pay_{name}"
+    async with _server() as env:
+        exchange = Exchange()
+        exchange.gateways[payment_id] = scenario.world.gateway
+        worker = a_worker(env, scenario.world, addresses.PAYMENTS)
+        async with worker, exchange.worker(env.client):
+            run = await env.client.start_workflow(
+                RepairWorkflow.run,
+                RepairCase(payment_id=payment_id),
+                id=addresses.repair_id(payment_id),
+                task_queue=addresses.PAYMENTS,
+            )
+            await scenario.play(run, scenario.world.gateway)
+            await run.result()
+            history = await run.fetch_history()
+    return WorkflowHistory.from_json(run.id, _scrubbed(name, history.to_json()))
+
+
+async def record_sweep(name: str, inbox: FakeInbox) -> WorkflowHistory:
+    """The history of one sweep, or clean-up if the gateway's list is not in the script."""
+    async with _server() as env:
+        exchange = Exchange()
+        exchange.lists[name] = inbox
+        worker = Worker(
+            env.client,
+            task_queue=addresses.PAYMENTS,
+            workflows=[SweepWorkflow, InboxCleanupWorkflow],
+            activities=[inbox.work_off, inbox.forget],
+        )
+        async with worker, exchange.worker(env.client):
+            start = partial(env.client.start_workflow, id=name, task_queue=addresses.PAYMENTS)
+            if inbox.pages:
+                run = await start(SweepWorkflow.run)
+            else:
+                run = await start(InboxCleanupWorkflow.run, KeepingTime(days=90))
+            await run.result()
+            history = await run.fetch_history()
+    return WorkflowHistory.from_json(name, _scrubbed(name, history.to_json()))
+
+
+async def record_comparison(name: str, sides: Sides) -> WorkflowHistory:
+    """The history of one reconciliation."""
+    async with _server() as env:
+        exchange = Exchange()
+        exchange.audits[name] = sides
+        worker = comparing(env.client, sides, addresses.PAYMENTS)
+        async with worker, exchange.worker(env.client):
+            run = await env.client.start_workflow(
+                ReconciliationWorkflow.run,
+                ReconciliationOrder(),
+                id=name,
+                task_queue=addresses.PAYMENTS,
+            )
+            await run.result()
+            history = await run.fetch_history()
+    return WorkflowHistory.from_json(name, _scrubbed(name, history.to_json()))
 
 
 def write(name: str, history: WorkflowHistory) -> None:
@@ -81,9 +157,15 @@ async def main(names: list[str]) -> int:
         return 2
     logging.disable()  # the scenarios fail on purpose
     HISTORIES.mkdir(exist_ok=True)
-    for name, scenario in scenarios().items():
+    recordings: dict[str, Callable[[], Awaitable[WorkflowHistory]]] = {
+        **{name: partial(record, name, it) for name, it in scenarios().items()},
+        **{name: partial(record_repair, name, it) for name, it in repairs().items()},
+        **{name: partial(record_sweep, name, it) for name, it in sweeps().items()},
+        **{name: partial(record_comparison, name, it) for name, it in comparisons().items()},
+    }
+    for name, recorded in recordings.items():
         if not names or name in names:
-            write(name, await record(name, scenario))
+            write(name, await recorded())
             sys.stdout.write(f"recorded {name}\n")
     for left in HISTORIES.glob("*.json"):
         if left.stem not in NAMES:

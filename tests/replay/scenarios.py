@@ -5,17 +5,26 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
-from paysaga.domain.payment import IntentStatus, Payment, PaymentStatus, Reason
-from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
-from tests.workflows.conftest import Running, World
+from activities.stripe_audit import Movements
+from paysaga.domain.payment import IntentStatus, Payment, PaymentStatus, Reason, RequestMark
+from paysaga.domain.repairs import RepairKind
+from tests.domain.test_reconciliation import books, shown
+from tests.fakes import PRICE, FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
+from tests.workflows.conftest import RepairRun, Running, World
+from tests.workflows.inbox import FakeInbox, batches, pages
+from tests.workflows.sides import Sides, moved
+from tests.workflows.stories import Story, gateway_in, other_amount, refund_failed, story
+from workflows.repair import RepairWorkflow
+from workflows.requests import Approval, RepairRequest
 
 Play = Callable[[Running], Awaitable[object]]
+RepairPlay = Callable[[RepairRun, FakeGateway], Awaitable[object]]
 
 
 @dataclass
@@ -96,24 +105,17 @@ async def _look_at_nothing_new(payment: Running) -> None:
     await _to_the_end(payment)
 
 
-async def _mend_the_amount(payment: Running) -> None:
+async def _see_another_amount(payment: Running) -> None:
     gateway = payment.world.gateway
     await payment.first_outcome()
-    ours = gateway.intent.money
-    other = ours.model_copy(update={"minor": 1})
+    other = gateway.intent.money.model_copy(update={"minor": 1})
     gateway.intent = gateway.intent.model_copy(update={"money": other})
-    await payment.refresh()
-    gateway.becomes("succeeded")
-    gateway.intent = gateway.intent.model_copy(update={"money": ours})
     await payment.refresh()
     await _to_the_end(payment)
 
 
 async def _refuse_a_look(payment: Running) -> None:
     await payment.first_outcome()
-    await payment.refresh()
-    payment.world.gateway.troubles.clear()
-    payment.world.gateway.becomes("succeeded")
     await payment.refresh()
     await _to_the_end(payment)
 
@@ -248,7 +250,7 @@ def scenarios() -> dict[str, Scenario]:
         "gateway_refuses_a_look": Scenario(
             _troubled("requires_action", look=[Trouble.REFUSED] * 2), _refuse_a_look
         ),
-        "other_amount": Scenario(World(FakeGateway("requires_action")), _mend_the_amount),
+        "other_amount": Scenario(World(FakeGateway("requires_action")), _see_another_amount),
         "order_taken": Scenario(
             World(FakeGateway(), records=FakeRecords(order_taken_by="pay_first")), _to_the_end
         ),
@@ -261,4 +263,102 @@ def scenarios() -> dict[str, Scenario]:
     }
 
 
-NAMES: Final = tuple(scenarios())
+def sweeps() -> dict[str, FakeInbox]:
+    """What the gateway's list and the inbox hold for each sweep."""
+    return {
+        "swept": FakeInbox(pages=pages(3, 1), batches=batches(100, 4)),
+        "swept_without_gateway": FakeInbox(pages=pages(Trouble.STICKY), batches=batches(2)),
+        "inbox_cleaned": FakeInbox(batches=batches(100, 7)),
+    }
+
+
+def comparisons() -> dict[str, Sides]:
+    """What database, gateway and runs say for each reconciliation."""
+    agreed, differs, blind = Sides([books()]), Sides([books()], [books(amount=7)]), Sides([books()])
+    agreed.gateway = agreed.gateway.model_copy(
+        update={"fee": PRICE.model_copy(update={"minor": 43})}
+    )
+    differs.gateway = shown(amount=1)
+    differs.movements = [Movements(movements=(moved(),), count=1)]
+    blind.troubles = 9
+    return {
+        "reconciled": agreed,
+        "reconciled_with_drift": differs,
+        "reconciled_without_gateway": blind,
+    }
+
+
+@dataclass
+class RepairScenario:
+    """How a parked payment stands, and what people do about it until it needs nobody any more."""
+
+    world: World
+    play: RepairPlay
+
+
+def _repair(kind: RepairKind, **facts: Any) -> RepairRequest:
+    mark = RequestMark(key=kind, fingerprint=kind)
+    return RepairRequest(
+        kind=kind, why="the bank says so", actor="admin:alice", request=mark, **facts
+    )
+
+
+def _decide(*decisions: RepairRequest) -> RepairPlay:
+    async def play(run: RepairRun, _: FakeGateway) -> None:
+        for decision in decisions:
+            with suppress(WorkflowUpdateFailedError):  # some are refused
+                await run.execute_update(RepairWorkflow.repair, decision)
+
+    return play
+
+
+async def _put_right(run: RepairRun, gateway: FakeGateway) -> None:
+    await _decide(_repair(RepairKind.MARK_FAILED, evidence="a letter"))(run, gateway)
+    gateway.becomes("succeeded")
+    await run.signal(RepairWorkflow.nudged)
+
+
+async def _agree_with_a_refund(run: RepairRun, _: FakeGateway) -> None:
+    proposed = await run.execute_update(
+        RepairWorkflow.repair, _repair(RepairKind.REFUND, needs_approval=True)
+    )
+    mark = RequestMark(key="agreed", fingerprint="agreed")
+    agreed = Approval(
+        proposal=proposed.version, why="I have seen it", actor="admin:bob", request=mark
+    )
+    await run.execute_update(RepairWorkflow.approve, agreed)
+
+
+def repairs() -> dict[str, RepairScenario]:
+    """All of them, new each time. Each payment's id is made of its scenario's name."""
+    other, failed = FakeGateway(), FakeGateway()
+    other_amount(other)
+    unshown = gateway_in("succeeded", refusals=("look",))
+    found = gateway_in("succeeded")
+    undecided = _uncancelable().gateway
+    return {
+        "repaired_at_the_gateway": RepairScenario(
+            _parked("repaired_at_the_gateway").in_a_world(undecided), _put_right
+        ),
+        "repaired_by_two": RepairScenario(
+            _parked("repaired_by_two").in_a_world(other), _agree_with_a_refund
+        ),
+        "repaired_by_evidence": RepairScenario(
+            _parked("repaired_by_evidence").sees(unshown.intent).in_a_world(unshown),
+            _decide(_repair(RepairKind.MARK_SUCCEEDED, evidence="a letter")),
+        ),
+        "repaired_by_what_was_found": RepairScenario(
+            story("pay_repaired_by_what_was_found").in_a_world(found), _decide()
+        ),
+        "refund_given_up": RepairScenario(
+            refund_failed(failed, "pay_refund_given_up").in_a_world(failed),
+            _decide(_repair(RepairKind.LOOK_AGAIN), _repair(RepairKind.ABANDON)),
+        ),
+    }
+
+
+def _parked(name: str) -> Story:
+    return story(f"pay_{name}", has_order=True).parks()
+
+
+NAMES: Final = (*scenarios(), *sweeps(), *repairs(), *comparisons())

@@ -43,6 +43,26 @@ class TestRefund:
             (movement.type, movement.amount, movement.fee) for movement in movements.data
         ]
 
+    async def test_fee_may_be_known_later(
+        self, client: stripe.StripeClient, control: Control
+    ) -> None:
+        """
+        A charge can have no balance transaction for a while: then `charge.updated` brings it.
+        """
+        await control.knobs(balance_delay_seconds=3600)
+        intent = await pay(client, "pm_card_visa", amount=1000)
+
+        before = await client.v1.charges.retrieve_async(str(intent.latest_charge))
+        await control.flush()
+        after = await client.v1.charges.retrieve_async(
+            str(intent.latest_charge), {"expand": ["balance_transaction"]}
+        )
+
+        assert before.balance_transaction is None
+        assert isinstance(after.balance_transaction, stripe.BalanceTransaction)
+        assert (1000, 59) == (after.balance_transaction.amount, after.balance_transaction.fee)
+        assert "charge.updated" in await event_types(client)
+
     async def test_pending_refund_succeeds_later(
         self, client: stripe.StripeClient, control: Control
     ) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import stripe
 
-from tests.simulator.support import Control, Receiver, served, until
+from tests.simulator.support import Control, Receiver, event_types, served, until
 from tests.simulator.test_cards import pay
 
 PAID = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
@@ -123,6 +123,22 @@ class TestEndpoint:
 
         with pytest.raises(stripe.InvalidRequestError):
             await client.v1.webhook_endpoints.retrieve_async(made.id)
+
+
+class TestDeliveryRate:
+    async def test_none(
+        self, client: stripe.StripeClient, receiver: Receiver, control: Control
+    ) -> None:
+        """
+        With a rate of 0 no webhook ever arrives, and the events are listed all the same.
+        """
+        await control.knobs(webhook_delivery_rate=0)
+
+        await pay(client, "pm_card_visa")
+
+        assert (0, []) == (await control.flush(), receiver.types)
+        assert PAID == await event_types(client)
+        await control.knobs(webhook_delivery_rate=1)
 
 
 class TestFault:

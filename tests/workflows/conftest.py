@@ -1,7 +1,7 @@
 """One time-skipping server for all workflow tests, and a world in which one payment runs."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,23 +19,38 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.runs import RunStart
 from paysaga.domain.payment import Payment, PaymentState, RequestMark
-from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment
+from tests.fakes import FakeGateway, FakeOrders, FakeRecords, FakeRuns, a_payment
 from tests.workflows.exchange import Exchange
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
+from workflows.repair import RepairWorkflow
 from workflows.requests import CancelRequest, RetryRequest
 
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
+RepairRun = WorkflowHandle[RepairWorkflow, PaymentState]
+
+SERVER = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    'history.timerProcessorMaxTimeShift="1ms"',
+    "history.timerProcessorMaxPollRPS=1000",
+    "history.transferProcessorMaxPollRPS=1000",
+    "history.visibilityProcessorMaxPollRPS=100",
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+)
 
 
 @dataclass
 class World:
-    """Everything around one payment's run."""
+    """Everything around one payment's run; with `start_run` it opens other runs in earnest."""
 
     gateway: FakeGateway
     records: FakeRecords = field(default_factory=FakeRecords)
     orders: FakeOrders = field(default_factory=FakeOrders)
+    runs: FakeRuns = field(default_factory=FakeRuns)
+    start_run: Callable[[RunStart], Awaitable[None]] | None = None
 
 
 @dataclass
@@ -91,7 +106,38 @@ class Running:
         raise AssertionError("it never came true")
 
 
+@dataclass
+class House:
+    """The server of this module and the worker of its gateway queue: what all stages share."""
+
+    env: WorkflowEnvironment
+    exchange: Exchange
+
+
 Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def house() -> AsyncIterator[House]:
+    """Temporal's own server, where each run has a clock of its own that a test moves on.
+
+    The server for time-skipping alone refuses to cancel an activity that ends at the same moment,
+    and its one clock stops for an activity that outlives its run.
+    """
+    exchange = Exchange()
+    async with (
+        await WorkflowEnvironment.start_time_skipping_v2(
+            dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
+            dev_server_log_level="error",
+            dev_server_extra_args=[
+                argument for value in SERVER for argument in ("--dynamic-config-value", value)
+            ],
+            search_attributes=addresses.SEARCH_ATTRIBUTES,
+            data_converter=pydantic_data_converter,
+        ) as env,
+        exchange.worker(env.client),
+    ):
+        yield House(env, exchange)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -125,10 +171,12 @@ def pay(env: WorkflowEnvironment, exchange: Exchange) -> Start:
             run = await env.client.start_workflow(
                 PaymentWorkflow.run, payment, id=payment.id, task_queue=queue
             )
-            yield Running(env, run, world)
-            # What a test leaves under way would stop the clock of all that follow.
-            with suppress(RPCError):
-                await run.terminate()
+            try:
+                yield Running(env, run, world)
+            finally:
+                # What a test leaves under way would stop the clock of all that follow.
+                with suppress(RPCError):
+                    await run.terminate()
 
     return start
 
@@ -138,7 +186,7 @@ def a_worker(env: WorkflowEnvironment, world: World, queue: str) -> Worker:
     return Worker(
         env.client,
         task_queue=queue,
-        workflows=[PaymentWorkflow],
+        workflows=[PaymentWorkflow, RepairWorkflow],
         activities=beside_the_gateway(world),
     )
 
@@ -148,6 +196,9 @@ def beside_the_gateway(world: World) -> list[Callable[..., Any]]:
     records, orders = world.records, world.orders
     return [
         records.record,
+        records.standing,
+        records.payment_of,
+        world.start_run or world.runs.start_run,
         orders.reserve,
         orders.still_waits,
         orders.is_taken,

@@ -13,7 +13,17 @@ from temporalio.worker import (
     Worker,
 )
 
-from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, Refund, RefundOrder
+from activities.stripe_audit import Audited, AuditOrder, Movements, MovementsOrder
+from activities.stripe_calls import (
+    CloseOrder,
+    ConfirmOrder,
+    FoundIntent,
+    IntentOrder,
+    IntentSearch,
+    RefundOrder,
+)
+from activities.stripe_words import Refund, Refunds
+from activities.sweeping import PageRead
 from paysaga.domain.payment import Intent
 from workflows import addresses
 
@@ -63,6 +73,21 @@ class Gateway(Protocol):
     async def close_intent(self, order: CloseOrder) -> Intent: ...
     async def refund_intent(self, order: RefundOrder) -> Refund: ...
     async def retrieve_refund(self, refund_id: str) -> Refund: ...
+    async def list_refunds(self, intent_id: str) -> Refunds: ...
+    async def find_intent(self, search: IntentSearch) -> FoundIntent: ...
+
+
+class Audit(Protocol):
+    """What a reconciliation asks of the gateway."""
+
+    async def audit_payments(self, order: AuditOrder) -> Audited: ...
+    async def list_movements(self, order: MovementsOrder) -> Movements: ...
+
+
+class Events(Protocol):
+    """The gateway's list of events."""
+
+    async def read_page(self) -> PageRead: ...
 
 
 class Exchange(Interceptor):
@@ -74,6 +99,8 @@ class Exchange(Interceptor):
 
     def __init__(self) -> None:
         self.gateways: dict[str, Gateway] = {}
+        self.audits: dict[str, Audit] = {}
+        self.lists: dict[str, Events] = {}
         self.roads: dict[str, Road] = defaultdict(Road)
 
     def worker(self, client: Client) -> Worker:
@@ -88,6 +115,11 @@ class Exchange(Interceptor):
                 self.close_intent,
                 self.refund_intent,
                 self.retrieve_refund,
+                self.list_refunds,
+                self.find_intent,
+                self.audit_payments,
+                self.list_movements,
+                self.read_page,
             ],
             interceptors=[self],
         )
@@ -116,6 +148,26 @@ class Exchange(Interceptor):
     async def retrieve_refund(self, refund_id: str) -> Refund:
         return await self._gateway.retrieve_refund(refund_id)
 
+    @activity.defn
+    async def list_refunds(self, intent_id: str) -> Refunds:
+        return await self._gateway.list_refunds(intent_id)
+
+    @activity.defn
+    async def find_intent(self, search: IntentSearch) -> FoundIntent:
+        return await self._gateway.find_intent(search)
+
+    @activity.defn
+    async def audit_payments(self, order: AuditOrder) -> Audited:
+        return await self.audits[_run_id()].audit_payments(order)
+
+    @activity.defn
+    async def list_movements(self, order: MovementsOrder) -> Movements:
+        return await self.audits[_run_id()].list_movements(order)
+
+    @activity.defn
+    async def read_page(self) -> PageRead:
+        return await self.lists[_run_id()].read_page()
+
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's word
         return _OnTheRoad(next, self)
 
@@ -140,4 +192,4 @@ class _OnTheRoad(ActivityInboundInterceptor):
 def _run_id() -> str:
     run_id = activity.info().workflow_id
     assert run_id is not None
-    return run_id
+    return run_id.removeprefix("repair-")

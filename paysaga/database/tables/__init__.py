@@ -10,8 +10,19 @@ from paysaga.database.tables.customers import (
     CustomerRow,
     PaymentMethodRow,
 )
-from paysaga.database.tables.inbox import WEBHOOK_EVENTS, WebhookEventRow
+from paysaga.database.tables.inbox import (
+    EVENT_SWEEPS,
+    WEBHOOK_EVENTS,
+    EventSweepRow,
+    WebhookEventRow,
+)
 from paysaga.database.tables.payments import ATTEMPTS, PAYMENTS, AttemptRow, PaymentRow
+from paysaga.database.tables.reconciliation import (
+    DRIFTS,
+    RECONCILIATIONS,
+    DriftRow,
+    ReconciliationRow,
+)
 from paysaga.database.tables.trail import (
     EVENTS,
     STATUS_HISTORY,
@@ -24,17 +35,23 @@ from paysaga.database.tables.trail import (
 __all__ = [
     "ATTEMPTS",
     "CUSTOMERS",
+    "DRIFTS",
     "EVENTS",
+    "EVENT_SWEEPS",
     "PAYMENTS",
     "PAYMENT_METHODS",
+    "RECONCILIATIONS",
     "STATUS_HISTORY",
     "TRANSFERS",
     "WEBHOOK_EVENTS",
     "AttemptRow",
     "CustomerRow",
+    "DriftRow",
     "EventRow",
+    "EventSweepRow",
     "PaymentMethodRow",
     "PaymentRow",
+    "ReconciliationRow",
     "StatusHistoryRow",
     "TransferRow",
     "WebhookEventRow",

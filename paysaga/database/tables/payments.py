@@ -72,6 +72,7 @@ class PaymentRow(Row, table=True):
         Index(None, "customer_id", "created_at", "id"),
         Index(None, "status", "created_at", "id"),
         Index(None, "created_at", "id"),
+        Index(None, "updated_at", "id"),
         Index(None, "charge_id"),
     )
 

@@ -26,6 +26,7 @@ from paysaga.domain.ledger import Account
 from paysaga.domain.payment import PaymentStatus
 
 _TEXT: Final = 255
+_LONGEST_NOTE: Final = 2000
 
 
 class StatusHistoryRow(Row, table=True):
@@ -34,6 +35,7 @@ class StatusHistoryRow(Row, table=True):
     __tablename__ = "payment_status_history"
     __table_args__ = (
         *lengths(reason=64, actor=_TEXT, request_key=_TEXT, request_fingerprint=_TEXT),
+        *lengths(note=_LONGEST_NOTE),
         check("number_counts_from_1", "number >= 1"),
         one_of("status", PaymentStatus),
         together("request_is_whole", "request_key", "request_fingerprint"),
@@ -49,6 +51,7 @@ class StatusHistoryRow(Row, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
     request_key: str | None = None
     request_fingerprint: str | None = None
+    note: str | None = None
 
 
 class TransferRow(Row, table=True):

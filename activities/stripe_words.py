@@ -1,0 +1,119 @@
+"""Stripe's objects in our words."""
+
+from typing import Final
+
+import stripe
+
+from paysaga.domain.declines import Decline, decline_for
+from paysaga.domain.message import Message
+from paysaga.domain.money import from_gateway
+from paysaga.domain.payment import Intent, IntentStatus, MethodFacts
+
+_CAME_TO_NOTHING: Final = frozenset({"failed", "canceled"})
+
+
+class Refund(Message):
+    """What the gateway says of a refund. Its amount is in minor units of the intent's currency."""
+
+    id: str
+    status: str
+    failure_reason: str | None = None
+    amount: int = 0
+
+
+class Refunds(Message):
+    """All refunds of one intent."""
+
+    refunds: tuple[Refund, ...] = ()
+
+    @property
+    def given_back(self) -> int:
+        """What has gone back, or is on its way."""
+        return sum(
+            refund.amount for refund in self.refunds if refund.status not in _CAME_TO_NOTHING
+        )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All of them, whatever became of them."""
+        return tuple(refund.id for refund in self.refunds)
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Those that came to nothing."""
+        return tuple(refund.id for refund in self.refunds if refund.status in _CAME_TO_NOTHING)
+
+
+def as_intent(intent: stripe.PaymentIntent) -> Intent:
+    """Stripe's PaymentIntent in our words.
+
+    Raises:
+        ValueError: A status that is not in our table; it is never guessed.
+    """
+    currency = intent.currency
+    return Intent(
+        id=intent.id,
+        status=IntentStatus(intent.status),
+        money=from_gateway(intent.amount, currency),
+        received=from_gateway(intent.amount_received, currency).minor,
+        customer_id=id_of(intent.customer),
+        charge_id=id_of(intent.latest_charge),
+        action_url=_action_url(intent),
+        decline=_decline(intent),
+        method=_method(intent.payment_method) or _declined_method(intent),
+        payment_id=marked_payment(intent),
+    )
+
+
+def as_refund(refund: stripe.Refund) -> Refund:
+    """Stripe's Refund in our words."""
+    return Refund(
+        id=refund.id,
+        status=refund.status or "pending",
+        failure_reason=getattr(refund, "failure_reason", None),
+        amount=from_gateway(refund.amount, refund.currency).minor,
+    )
+
+
+def _action_url(intent: stripe.PaymentIntent) -> str | None:
+    action = intent.next_action
+    if action is None or action.redirect_to_url is None:
+        return None
+    return action.redirect_to_url.url
+
+
+def _decline(intent: stripe.PaymentIntent) -> Decline | None:
+    error = intent.last_payment_error
+    # The last error stays on the intent after a later success.
+    if error is None or intent.status != "requires_payment_method":
+        return None
+    return decline_for(
+        error.code, getattr(error, "decline_code", None), getattr(error, "advice_code", None)
+    )
+
+
+def _method(method: str | stripe.PaymentMethod | None) -> MethodFacts | None:
+    if method is None or isinstance(method, str):
+        return None
+    card = getattr(method, "card", None)
+    if card is None:
+        return MethodFacts(kind=method.type)
+    return MethodFacts(kind=method.type, brand=card.brand, last4=card.last4, funding=card.funding)
+
+
+def _declined_method(intent: stripe.PaymentIntent) -> MethodFacts | None:
+    """A decline takes the method off the intent; the error still shows it."""
+    error = intent.last_payment_error
+    return _method(getattr(error, "payment_method", None)) if error else None
+
+
+def marked_payment(intent: stripe.PaymentIntent) -> str | None:
+    """The payment that the intent says it belongs to."""
+    return intent.metadata.to_dict().get("payment_id")
+
+
+def id_of(thing: object) -> str | None:
+    """The id of what may be expanded or not."""
+    if thing is None or isinstance(thing, str):
+        return thing
+    return str(thing.id)  # type: ignore[attr-defined]  # an expanded object

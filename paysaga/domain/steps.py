@@ -1,0 +1,69 @@
+"""What every step of a payment is made of: the one way in which its status moves."""
+
+from datetime import datetime
+from typing import Final
+
+from paysaga.domain.ledger import Transfer
+from paysaga.domain.payment import (
+    MOVES,
+    Attempt,
+    AttemptStatus,
+    Change,
+    Intent,
+    PaymentState,
+    PaymentStatus,
+    Reason,
+)
+
+WORKFLOW: Final = "workflow"
+
+
+class IllegalMove(ValueError):
+    """A bug: the state machine has no such step."""
+
+
+def moved(
+    state: PaymentState, status: PaymentStatus, reason: Reason, at: datetime, **changes: object
+) -> PaymentState:
+    """The payment after its next step.
+
+    Raises:
+        IllegalMove: No way leads from its status to this one.
+    """
+    if status is not state.status and status not in MOVES[state.status]:
+        raise IllegalMove(f"{state.id} cannot go from {state.status} to {status}")
+    return state.model_copy(
+        update={
+            **changes,
+            "status": status,
+            "reason": reason,
+            "version": state.version + 1,
+            "updated_at": at,
+        }
+    )
+
+
+def changed(
+    state: PaymentState, attempt: Attempt | None = None, transfers: tuple[Transfer, ...] = ()
+) -> Change:
+    """A step that nobody asked for: it follows from what is known."""
+    return Change(state=state, actor=WORKFLOW, attempt=attempt, transfers=transfers)
+
+
+def attempt_ended(
+    attempt: Attempt, status: AttemptStatus, at: datetime, **facts: object
+) -> Attempt:
+    """The attempt as it came to its end."""
+    return attempt.model_copy(update={"status": status, "ended_at": at, **facts})
+
+
+def known_by(state: PaymentState, intent: Intent) -> PaymentState:
+    """The gateway's names for the payment and what belongs to it."""
+    return state.model_copy(
+        update={
+            "intent_id": intent.id,
+            "gateway_customer_id": intent.customer_id or state.gateway_customer_id,
+            "charge_id": intent.charge_id or state.charge_id,
+            "method": intent.method or state.method,
+        }
+    )

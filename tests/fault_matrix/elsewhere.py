@@ -1,0 +1,60 @@
+"""Faults that meet no activity: what goes wrong, and the tests that hold what becomes of it."""
+
+from typing import Final
+
+_WEBHOOKS: Final = "api/test_webhooks.py"
+_START: Final = "api/test_start.py"
+
+# The module under tests/, and the tests in it.
+ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
+    "webhook doubled": (_WEBHOOKS, "test_copies_have_one_effect"),
+    "webhook 20 times at once": (_WEBHOOKS, "test_20_at_once_are_all_answered"),
+    "webhooks in any order": (
+        "workflows/test_payment_races.py",
+        "test_payment_ends_as_the_intent_did",
+    ),
+    "webhook before our own answer": (
+        _WEBHOOKS,
+        "test_while_its_own_call_is_under_way_it_is_kept_for_later",
+    ),
+    "webhook after the final state": (
+        _WEBHOOKS,
+        "test_a_final_payment_is_left_alone",
+        "test_money_after_the_end_is_looked_into",
+    ),
+    "webhook never": ("end_to_end/test_without_webhooks.py", "test_everything_ends_as_with_them"),
+    "webhook forged, other secret": (
+        _WEBHOOKS,
+        "test_a_bad_signature_is_401_and_nothing_is_kept",
+        "test_a_changed_byte_is_401",
+    ),
+    "webhook stale or from the future": (_WEBHOOKS, "test_another_time_is_refused"),
+    "webhook too large": (_WEBHOOKS, "test_256_kb_are_taken_and_no_more"),
+    "webhook with another amount, currency, account or mode": (
+        _WEBHOOKS,
+        "test_what_is_not_ours_is_flagged",
+    ),
+    "webhook of an unknown object": (_WEBHOOKS, "test_unknown_objects_are_kept"),
+    "webhook acknowledged, then killed": (
+        "activities/test_sweeping.py",
+        "test_owed_events_are_processed",
+    ),
+    "webhook while the database is down": (_WEBHOOKS, "test_while_the_database_is_down_it_is_503"),
+    "webhook while Temporal is down": (
+        _WEBHOOKS,
+        "test_while_temporal_is_down_it_is_503_and_comes_again",
+    ),
+    "same key 20 times at once": (_START, "test_20_equal_requests_at_once_are_one_payment"),
+    "same key with another body": (
+        _START,
+        "test_the_same_key_with_another_body_is_409",
+        "test_two_bodies_at_once_are_one_payment_and_a_409",
+    ),
+    "client gone in mid-request": (_START, "test_a_client_that_hung_up_finds_its_payment"),
+    "API killed between accepting and starting": ("chaos/test_chaos.py", "test_every_rule_holds"),
+    "messages at the end of a run": (
+        "workflows/test_endings.py",
+        "test_nothing_is_lost",
+        "test_nothing_is_lost_in_thousands_of_races",
+    ),
+}

@@ -1,0 +1,18 @@
+"""The product's calls, and runs that are lost when the money is taken and nobody knows yet."""
+
+from temporalio import activity
+
+from activities.stripe_calls import ConfirmOrder, StripeCalls
+from paysaga.domain.payment import Intent
+from tests.fault_matrix.cells import LOST
+
+
+class LostRuns(StripeCalls):
+    """Confirms like the product; a run in `LOST` is terminated before it has heard the answer."""
+
+    @activity.defn
+    async def confirm_intent(self, order: ConfirmOrder) -> Intent:
+        intent = await super().confirm_intent(order)
+        if order.payment_id in LOST:
+            await activity.client().get_workflow_handle(order.payment_id).terminate("lost")
+        return intent

@@ -1,0 +1,51 @@
+"""The worker's metrics, as Prometheus reads them."""
+
+import socket
+
+import httpx
+import pytest
+
+from paysaga.settings import Settings, WrongSettings
+from paysaga.temporal import telemetry
+from worker.__main__ import main
+
+
+@pytest.fixture
+def address() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_our_counters_are_read_there(address: str) -> None:
+    """What is counted in a workflow is found under its own name."""
+    runtime = telemetry(Settings(metrics_address=address))
+    assert runtime
+
+    runtime.metric_meter.create_counter("paysaga_needs_operator").add(2, {"reason": "run_lost"})
+
+    read = httpx.get(f"http://{address}/metrics").text
+    [line] = [line for line in read.splitlines() if line.startswith("paysaga_needs_operator{")]
+    assert 'reason="run_lost"' in line
+    assert line.endswith(" 2")
+
+
+def test_without_an_address_nothing_listens() -> None:
+    """Metrics are nobody's business unless they are asked for."""
+    assert telemetry(Settings()) is None
+
+
+def test_address_that_is_taken_stops_the_start(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second worker of this machine is told which variable is to blame."""
+    first = telemetry(Settings(metrics_address=address))
+    monkeypatch.setenv("METRICS_ADDRESS", address)
+
+    with pytest.raises(WrongSettings, match="METRICS_ADDRESS"):
+        telemetry(Settings())
+    code = main()
+
+    assert first
+    assert 2 == code
+    assert "METRICS_ADDRESS" in capsys.readouterr().err

@@ -1,0 +1,51 @@
+"""The activities of a sweep, which do as the script says."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from temporalio import activity
+
+from activities.errors import Trouble
+from activities.sweeping import Batch, Moment, PageRead
+from tests.fakes import trouble
+
+
+@dataclass
+class FakeInbox:
+    """The activities of `EventList` and `InboxWork`; each batch is as the script says."""
+
+    pages: deque[PageRead | Trouble] = field(default_factory=deque)
+    batches: deque[Batch] = field(default_factory=deque)
+    asked: list[Moment] = field(default_factory=list)
+
+    @activity.defn
+    async def read_page(self) -> PageRead:
+        page = self.pages.popleft()
+        if isinstance(page, Trouble):
+            raise trouble(page)
+        return page
+
+    @activity.defn
+    async def work_off(self, moment: Moment) -> Batch:
+        self.asked.append(moment)
+        return self.batches.popleft()
+
+    @activity.defn
+    async def forget(self, moment: Moment) -> Batch:
+        self.asked.append(moment)
+        return self.batches.popleft()
+
+
+def pages(*stored: int | Trouble, more: bool = False) -> deque[PageRead | Trouble]:
+    """So many new events on each page, or trouble; after the last one there are more, or none."""
+    last = len(stored) - 1
+    return deque(
+        n if isinstance(n, Trouble) else PageRead(stored=n, more=more or i < last)
+        for i, n in enumerate(stored)
+    )
+
+
+def batches(*counts: int, failed: int = 0, more: bool = False) -> deque[Batch]:
+    """So many rows, and failures, in each batch; after the last one there are more, or none."""
+    last = len(counts) - 1
+    return deque(Batch(count=n, failed=failed, more=more or i < last) for i, n in enumerate(counts))
