@@ -21,9 +21,9 @@ from tests.chaos.stack import Stack
 
 IN_FLIGHT: Final = 200
 MOVES_WITHIN_SECONDS: Final = 60.0
-# Long enough that the gateway has every one of them in its hands when the blow falls.
-_SLOW: Final = 20_000
-_START_SECONDS: Final = 90.0
+# The gateway answers none of them before the blow falls, however slowly they begin.
+_START_SECONDS: Final = 180.0
+_SLOW: Final = 200_000
 
 
 async def outage(
