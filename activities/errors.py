@@ -25,6 +25,8 @@ class Trouble(StrEnum):
     UNREACHABLE = "GatewayUnreachable"
     # The gateway keeps a 500 under the idempotency key: the same key will only hear it again.
     STICKY = "GatewayStickyError"
+    # The same for the customer whom an intent needs first: the intent itself was not asked for.
+    STICKY_CUSTOMER = "GatewayStickyCustomer"
     MISCONFIGURED = "GatewayMisconfigured"
     # No trouble at all: a long list was read in part, and is to be read on from there.
     SEARCHING = "GatewaySearching"
@@ -78,6 +80,15 @@ def as_failure(error: stripe.StripeError) -> ApplicationError:
                 type=Trouble.STICKY,
                 non_retryable=True,
             )
+
+
+def about_the_customer(failure: ApplicationError) -> ApplicationError:
+    """The same failure, if it was met on the way to an intent: its key alone is spent."""
+    if failure.type != Trouble.STICKY:
+        return failure
+    return ApplicationError(
+        failure.message, *failure.details, type=Trouble.STICKY_CUSTOMER, non_retryable=True
+    )
 
 
 def _later(error: stripe.StripeError, message: str) -> ApplicationError:

@@ -15,7 +15,7 @@ from stripe.params import (
 )
 from temporalio import activity
 
-from activities.errors import as_failure, not_searched_through
+from activities.errors import about_the_customer, as_failure, not_searched_through
 from activities.stripe_words import Refund, Refunds, as_intent, as_refund, id_of, marked_payment
 from paysaga.domain.declines import decline_for
 from paysaga.domain.message import Message
@@ -39,7 +39,8 @@ class IntentOrder(Message):
 
     `generation` counts the keys of a step, here and below: the gateway keeps an internal error
     under its key, so a proof that the step had no effect opens a new one. `searched_to` is how far
-    that proof has come, if the account has many intents.
+    that proof has come, if the account has many intents. The customer is made with a key of its
+    own, which needs no proof: one who has nothing harms nobody.
     """
 
     payment_id: str
@@ -53,6 +54,7 @@ class IntentOrder(Message):
     correlation_id: str
     ordered_at: AwareDatetime
     generation: int = 0
+    customer_generation: int = 0
     searched_to: str | None = None
 
 
@@ -264,20 +266,19 @@ class StripeCalls:
         return as_intent(await self._intents.create_async(params, {"idempotency_key": key}))
 
     async def _create_customer(self, order: IntentOrder) -> str:
-        customer = await _answer(
-            self._customers.create_async(
-                {"metadata": {"customer_id": order.customer_id, "environment": order.environment}},
-                {
-                    "idempotency_key": _key(
-                        f"{order.environment}:{order.customer_id}",
-                        f"customer:after:{order.gateway_customer_id}"
-                        if order.gateway_customer_id
-                        else "customer",
-                        order.generation,
-                    )
-                },
-            )
+        gone = order.gateway_customer_id
+        key = _key(
+            f"{order.environment}:{order.customer_id}",
+            f"customer:after:{gone}" if gone else "customer",
+            order.customer_generation,
         )
+        marks = {"customer_id": order.customer_id, "environment": order.environment}
+        try:
+            customer = await self._customers.create_async(
+                {"metadata": marks}, {"idempotency_key": key}
+            )
+        except stripe.StripeError as error:
+            raise about_the_customer(as_failure(error)) from None
         return customer.id
 
     async def _known_intent(

@@ -61,7 +61,11 @@ class Collection:
         return await self._ask(
             StripeCalls.create_intent,
             lambda tries: order.model_copy(
-                update={"generation": tries.generation, "searched_to": tries.searched_to}
+                update={
+                    "generation": tries.generation,
+                    "customer_generation": tries.customer_generation,
+                    "searched_to": tries.searched_to,
+                }
             ),
             f"open an intent of {order.money}",
         )
@@ -191,6 +195,7 @@ class Tries:
     def __init__(self, now: datetime) -> None:
         self.number = 1
         self.generation = 0
+        self.customer_generation = 0
         self.searched_to: str | None = None
         self._began = self._key_since = now
         self._pause = policies.GATEWAY_PAUSE_MIN
@@ -198,10 +203,13 @@ class Tries:
     def pause(self, trouble: Trouble, told: timedelta, now: datetime) -> timedelta:
         """How long to wait after a try that failed; never shorter than the gateway told us."""
         pause = max(self._pause, told)
-        if trouble is Trouble.STICKY or now - self._key_since > policies.KEY_LIFE:
+        is_old = now - self._key_since > policies.KEY_LIFE
+        if trouble is Trouble.STICKY or is_old:
             self.generation, self._key_since = self.generation + 1, now
             self.searched_to = None
             pause = max(pause, policies.SETTLING)
+        if trouble is Trouble.STICKY_CUSTOMER or is_old:
+            self.customer_generation += 1
         if now - self._began > policies.LONG_OUTAGE:
             pause = max(pause, policies.LONG_OUTAGE_PAUSE)
         self._pause = min(self._pause * 2, policies.GATEWAY_PAUSE_MAX)

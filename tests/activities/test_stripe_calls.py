@@ -1,5 +1,6 @@
 """What we ask of the gateway, over real HTTP against the simulator."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -79,6 +80,7 @@ class Desk:
         money: Money = PRICE,
         *,
         generation: int = 0,
+        customer_generation: int = 0,
         customer: str | None = None,
     ) -> Intent:
         order = IntentOrder(
@@ -92,6 +94,7 @@ class Desk:
             correlation_id="c",
             ordered_at=datetime.now(UTC),
             generation=generation,
+            customer_generation=customer_generation,
         )
         return await ActivityEnvironment().run(self.calls.create_intent, order)
 
@@ -211,6 +214,50 @@ class TestCreate:
         )
         assert Trouble.UNREACHABLE == lost.value.type
         assert [intent.id] == [made.id for made in listed.data]
+
+    async def test_a_customers_spent_key_does_not_spend_the_intents(
+        self, desk: Desk, simulated: Simulated
+    ) -> None:
+        """The intent was never asked for: its key stays, and no new one needs a proof."""
+        await simulated.arm("customers.create", "sticky_500", effect=True)
+
+        with pytest.raises(ApplicationError) as sticky:
+            await desk.intent()
+        await desk.intent(customer_generation=1)
+
+        keys = [
+            entry["idempotency_key"]
+            for entry in await simulated.journal()
+            if entry["kind"] == "request" and desk.payment_id in (entry["idempotency_key"] or "")
+        ]
+        customer = f"test:cst_{desk.payment_id}:customer"
+        assert (Trouble.STICKY_CUSTOMER, True) == (sticky.value.type, sticky.value.non_retryable)
+        assert [customer, f"{customer}:1", f"{desk.payment_id}:intent"] == list(dict.fromkeys(keys))
+
+    @pytest.mark.parametrize("kind", ["effect_reply_lost", "refuse_before"])
+    async def test_a_lost_intent_and_a_spent_customers_key(
+        self, desk: Desk, simulated: Simulated, kind: str
+    ) -> None:
+        """Nobody knows of the intent, and its customer cannot be had again: still there is one."""
+        await simulated.arm("payment_intents.create", kind)
+        with pytest.raises(ApplicationError):
+            await desk.intent()
+        await simulated.arm("customers.create", "refuse_before", status=503)
+        with pytest.raises(ApplicationError):
+            await desk.intent()
+
+        told = await asyncio.gather(desk.intent(customer_generation=1), return_exceptions=True)
+        again = await desk.intent(customer_generation=1, generation=1)
+
+        made = [
+            found.id
+            for found in (await simulated.client.v1.payment_intents.list_async()).data
+            if found.metadata["payment_id"] == desk.payment_id
+        ]
+        assert [again.id] == made
+        # The intent that was made is of the customer of before: its key refuses another.
+        failed = isinstance(told[0], ApplicationError) and told[0].type == Trouble.STICKY
+        assert failed == (kind == "effect_reply_lost")
 
     async def test_sticky_error_with_effect_is_found_by_its_metadata(
         self, desk: Desk, simulated: Simulated

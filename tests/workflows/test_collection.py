@@ -62,6 +62,20 @@ class TestLongSearch:
             asked.searched_to for asked in gateway.orders if isinstance(asked, IntentSearch)
         ]
 
+    async def test_the_customers_key_is_spent_alone(self, pay: Start) -> None:
+        """An error that is kept under the customer's key opens no other key for the intent."""
+        troubles = [trouble(Trouble.UNREACHABLE), trouble(Trouble.STICKY_CUSTOMER)]
+        world = World(FakeGateway("succeeded", troubles={"create": troubles}))
+
+        async with pay(world) as payment:
+            await payment.result()
+
+        assert [(0, 0), (0, 0), (0, 1)] == [
+            (order.generation, order.customer_generation)
+            for order in world.gateway.orders
+            if isinstance(order, IntentOrder)
+        ]
+
     async def test_each_key_needs_a_search_of_its_own(self, pay: Start) -> None:
         """The proof that an earlier key had no effect begins with what is newest."""
         sticky = trouble(Trouble.STICKY)
