@@ -289,9 +289,12 @@ async def on_stage(
 async def _result(stage: Stage) -> PaymentState:
     """The run's result, with time passing; a canceled run's is what it wrote last."""
     async with asyncio.timeout(100):
-        await stage.sleep()
+        result = asyncio.create_task(stage.run.result())
+        while not result.done():
+            # A busy server may miss a call of this kind, or its end: then it is made again.
+            await asyncio.wait({asyncio.create_task(stage.sleep()), result}, timeout=20)
         try:
-            return await stage.run.result()
+            return result.result()
         except WorkflowFailureError as failure:
             if not isinstance(failure.cause, CancelledError):
                 raise
