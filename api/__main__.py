@@ -8,8 +8,10 @@ from types import FrameType
 from typing import Final, NoReturn
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
+from api.connections import Connections
 from paysaga.logs import configure_logs
 from paysaga.settings import Settings, WrongSettings, load_settings
 from paysaga.temporal import exit_cleanly
@@ -34,22 +36,35 @@ def main(arguments: Sequence[str] = ()) -> int:
         sys.stderr.write(f"{wrong}\n")
         return 2
     configure_logs(settings.log_level, "api")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            loop="uvloop",
-            log_config=None,
-            access_log=False,  # a path is not logged: somebody may have put a card number there
-            server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
-    )
+    server = _Server(create_app(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at a signal and then hands it on: by default that would be a crash.
         signal.signal(number, _end)
     with listening:
         server.run(sockets=[listening])
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Whoever waits for news is answered before the server waits for its last requests."""
+
+    def __init__(self, app: FastAPI) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            log_config=None,
+            access_log=False,  # a path is not logged: somebody may have put a card number there
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        connections: Connections = self._app.state.connections
+        connections.waiting.end()
+        await super().shutdown(sockets)
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -123,6 +123,15 @@ class PaymentFilter(BaseModel):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
+class StatusQuestion(BaseModel):
+    """Whether to wait for news, and after which version something is news."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wait: Annotated[int, Field(ge=0, le=30, description="seconds")] = 0
+    version: Annotated[int, Field(ge=0)] | None = None
+
+
 class RetryOrder(Body):
     """Try again, with the method of the last attempt if none is given."""
 

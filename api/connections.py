@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from api.identity import TokenCheck
 from api.runs import Runs
+from api.waiting import Waiting
 from paysaga.database.balances import Balances
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.inbox_reads import InboxReads
@@ -34,6 +35,7 @@ class Connections:
     settings: Settings
     tokens: TokenCheck
     reads: Reads
+    waiting: Waiting
     balances: Balances
     reconciliations: Reconciliations
     incoming: Incoming
@@ -54,10 +56,12 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
         http = None
         if settings.order_service_url is not None:
             http = await stack.enter_async_context(_orders_http(settings))
+        reads = Reads(made)
         yield Connections(
             settings=settings,
             tokens=TokenCheck(settings),
-            reads=Reads(made),
+            reads=reads,
+            waiting=Waiting(reads),
             balances=Balances(made),
             reconciliations=Reconciliations(made),
             incoming=Incoming(

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from api.answers import payment_view
-from api.bodies import IdempotencyKey, RetryOrder
+from api.bodies import IdempotencyKey, RetryOrder, StatusQuestion
 from api.changing import Changing
 from api.connections import Here
 from api.documents import SEEN, changed, problems
@@ -22,9 +22,11 @@ async def get_order_payment(here: Here, who: Who, payment: VisibleOrderPayment) 
 
 
 @router.get("/status", operation_id="get_order_payment_status", responses=SEEN)
-async def get_order_payment_status(payment: VisibleOrderPayment) -> StatusView:
-    """Where the order's payment stands."""
-    return StatusView.of(payment)
+async def get_order_payment_status(
+    here: Here, payment: VisibleOrderPayment, wanted: Annotated[StatusQuestion, Query()]
+) -> StatusView:
+    """Where the order's payment stands; `wait` and `version` as for the payment's own status."""
+    return StatusView.of(await here.waiting.awaited(payment, wanted.version, wanted.wait))
 
 
 @router.post(

@@ -15,6 +15,7 @@ from api.bodies import (
     PaymentFilter,
     PaymentOrder,
     RetryOrder,
+    StatusQuestion,
 )
 from api.changing import Changing
 from api.connections import Here
@@ -74,9 +75,15 @@ async def get_payment(here: Here, who: Who, payment: VisiblePayment) -> PaymentV
 
 
 @router.get("/{payment_id}/status", operation_id="get_payment_status", responses=SEEN)
-async def get_payment_status(payment: VisiblePayment) -> StatusView:
-    """Where the payment stands: what a page that waits needs."""
-    return StatusView.of(payment)
+async def get_payment_status(
+    here: Here, payment: VisiblePayment, wanted: Annotated[StatusQuestion, Query()]
+) -> StatusView:
+    """Where the payment stands: what a page that waits needs.
+
+    With `wait` the answer comes as soon as the payment goes beyond `version` (without it: beyond
+    where it stands), or when the seconds are over, or at once if nothing is going to happen.
+    """
+    return StatusView.of(await here.waiting.awaited(payment, wanted.version, wanted.wait))
 
 
 @router.get("/{payment_id}/history", operation_id="get_payment_history", responses=SEEN)

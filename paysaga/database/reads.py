@@ -1,5 +1,6 @@
 """The questions behind GET, each answered by one query."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import AwareDatetime
@@ -60,6 +61,12 @@ class Reads:
     async def payment(self, payment_id: str) -> PaymentState | None:
         """The payment as it stands."""
         return await self._first(_PAYMENT, this_id=payment_id)
+
+    async def versions(self, payment_ids: Sequence[str]) -> dict[str, int]:
+        """How far each of these payments has come, as far as there are any."""
+        async with reading(self._sessions) as session:
+            rows = await session.execute(_VERSIONS, {"these": payment_ids})
+            return {row.id: row.version for row in rows}
 
     async def payments(
         self,
@@ -159,6 +166,9 @@ _NEWEST: Final = (PAYMENTS.c.created_at.desc(), PAYMENTS.c.id.desc())
 _HOLDER_FIRST: Final = case((PAYMENTS.c.status.in_(sorted(HOLDS_ORDER)), 0), else_=1)
 _THIS: Final = bindparam("this_id", type_=String())
 _PAYMENT: Final = select(PAYMENTS).where(PAYMENTS.c.id == _THIS)
+_VERSIONS: Final = select(PAYMENTS.c.id, PAYMENTS.c.version).where(
+    PAYMENTS.c.id.in_(bindparam("these", expanding=True))
+)
 _HISTORY: Final = (
     select(STATUS_HISTORY)
     .where(STATUS_HISTORY.c.payment_id == _THIS)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from paysaga.demo.shop.catalog import PRODUCTS
-from paysaga.demo.shop.order_book import ShopOrder
+from paysaga.demo.shop.order_book import OrderBook, ShopOrder
 from paysaga.demo.shop.pages import not_there, page
 from paysaga.demo.shop.till import Payment, Till, TillClosed
 from paysaga.demo.shop.trial_cards import TRIAL_CARDS
@@ -86,6 +86,7 @@ async def order_page(who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
         order=order,
         product=PRODUCTS[order.product],
         payment=payment,
+        version=_version(payment, order),
         may_cancel=payment is not None and payment["status"] in _CANCELABLE,
         is_moving=_is_moving(payment),
         run=till.run_of(payment["id"]) if payment else None,
@@ -94,11 +95,20 @@ async def order_page(who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
 
 
 @router.get("/my/orders/{order_id}/status", response_class=JSONResponse)
-async def order_status(order: OwnOrder, till: TheTill) -> dict[str, object]:
-    """What the order's page polls: it changes exactly when the page would."""
+async def order_status(
+    request: Request, order: OwnOrder, till: TheTill, version: str = ""
+) -> dict[str, object]:
+    """What the order's page asks for: it changes exactly when the page would.
+
+    Whoever has seen it already is answered when it changes, or after a while.
+    """
     payment = await till.payment_of(order.order_id)
-    version = payment["version"] if payment else 0
-    return {"version": f"{version}-{order.status}", "is_moving": _is_moving(payment)}
+    if payment and _is_moving(payment) and version == _version(payment, order):
+        await till.wait_for_news(payment)
+        payment = await till.payment_of(order.order_id)
+        book: OrderBook = request.app.state.book
+        order = book.look(order.order_id)
+    return {"version": _version(payment, order), "is_moving": _is_moving(payment)}
 
 
 @router.post("/my/orders/{order_id}/cancel")
@@ -144,6 +154,10 @@ def _order_to_pay(request: Request, order: ShopOrder) -> dict[str, object]:
         "description": PRODUCTS[order.product].name,
         "return_url": f"{str(request.base_url).rstrip('/')}/return",
     }
+
+
+def _version(payment: Payment | None, order: ShopOrder) -> str:
+    return f"{payment['version'] if payment else 0}-{order.status}"
 
 
 def _is_moving(payment: Payment | None) -> bool:

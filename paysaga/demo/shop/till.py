@@ -10,6 +10,8 @@ from paysaga.tokens import Role, issue_token
 
 _TOKEN_LIFETIME: Final = timedelta(minutes=5)
 _TIMEOUT: Final = httpx.Timeout(20, connect=3)
+# Well within that: news come at once, and their absence soon enough.
+_NEWS_SECONDS: Final = 15
 
 _CLOSED: Final = "Payments are not available at the moment. Try again soon."
 _UNKNOWN: Final = (
@@ -53,6 +55,11 @@ class Till:
     async def refresh(self, payment_id: str) -> Payment | None:
         """Look at the gateway now: the customer has come back."""
         return await self._asked("POST", f"/payments/{payment_id}/refresh")
+
+    async def wait_for_news(self, payment: Payment) -> None:
+        """Return when the payment has moved, or after a while."""
+        question = f"wait={_NEWS_SECONDS}&version={payment['version']}"
+        await self._asked("GET", f"/payments/{payment['id']}/status?{question}")
 
     def run_of(self, payment_id: str) -> str:
         """The payment's run in the Temporal UI: for the curious."""

@@ -2,14 +2,16 @@
 "use strict";
 
 const order = document.getElementById("order");
-const path = "/my/orders/" + encodeURIComponent(order.dataset.order) + "/status";
+const seen = order.dataset.version;
+const path = "/my/orders/" + encodeURIComponent(order.dataset.order) + "/status?version=" + seen;
 
 async function look() {
   try {
+    // The answer waits for news.
     const answer = await fetch(path);
     if (answer.ok) {
       const told = await answer.json();
-      if (told.version !== order.dataset.version) return location.reload();
+      if (told.version !== seen) return location.reload();
       if (!told.is_moving) return;
     }
   } catch {
