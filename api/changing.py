@@ -37,6 +37,7 @@ class Changing:
             return replayed(self._view(self._state), self._response)
         if not _takes_an_attempt(self._state):
             raise self._refusal(NotRetryable, self._state)
+        await self._here.attempts.count(self._state.customer_id, mark.fingerprint)
         request = RetryRequest(
             method=order.payment_method_id or await self._last_method(),
             actor=self._caller.actor,

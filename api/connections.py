@@ -10,6 +10,7 @@ import httpx
 from fastapi import Depends, Request
 
 from api.identity import TokenCheck
+from api.limits import AttemptLimit
 from api.runs import Runs
 from api.waiting import Waiting
 from paysaga.database.balances import Balances
@@ -41,6 +42,7 @@ class Connections:
     incoming: Incoming
     inbox: InboxReads
     runs: Runs
+    attempts: AttemptLimit
     orders: OrderService | None
     orders_http: httpx.AsyncClient | None
 
@@ -56,6 +58,8 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
         http = None
         if settings.order_service_url is not None:
             http = await stack.enter_async_context(_orders_http(settings))
+        attempts = AttemptLimit(settings)
+        stack.push_async_callback(attempts.close)
         reads = Reads(made)
         yield Connections(
             settings=settings,
@@ -69,6 +73,7 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
             ),
             inbox=InboxReads(made),
             runs=Runs(client, timedelta(seconds=settings.api_wait_seconds)),
+            attempts=attempts,
             orders=OrderService(http) if http else None,
             orders_http=http,
         )

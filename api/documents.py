@@ -33,6 +33,11 @@ def changed(view: type[BaseModel]) -> Responses:
     return shown | problems(401, 403, 409, 422, 503)
 
 
+def attempted(view: type[BaseModel]) -> Responses:
+    """The same of a request that makes an attempt: it may be declined, or be one too many."""
+    return changed(view) | problems(402, 404, 429)
+
+
 READ: Final = problems(401, 422, 503)
 SEEN: Final = problems(401, 404, 409, 422, 503)
 

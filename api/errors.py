@@ -1,6 +1,7 @@
 """Errors as answers: the table's problems, and what the framework refuses, in the same form."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ async def answer(request: Request, error: Exception) -> Response:
         log.warning("a request fails for now", code=kind.code, error=type(error).__name__)
     facts: dict[str, Any] = {}
     if isinstance(error, Refusal):
+        if error.retry_after is not None:
+            kind = replace(kind, headers={"Retry-After": str(error.retry_after)})
         facts = {"errors": error.errors, "payment_id": error.payment_id, "payment": error.payment}
         if error.detail:
             facts["detail"] = error.detail

@@ -12,10 +12,12 @@ from pydantic import BaseModel
 
 from api.connections import Connections, Here
 from api.documents import problems
+from paysaga.settings import IN_MEMORY
 
 router: Final = APIRouter(tags=["health"])
 
 _PATIENCE_SECONDS: Final = 2.0
+_NEEDED: Final = frozenset({"database", "temporal"})
 
 log: Final = structlog.stdlib.get_logger("api")
 
@@ -59,9 +61,12 @@ async def get_readiness(here: Here, response: Response) -> Readiness:
     if here.orders_http is not None:
         names.append("order_service")
         checks.append(_answers("order_service", _order_service(here.orders_http)))
+    if here.settings.limits_url != IN_MEMORY:
+        names.append("limits")
+        checks.append(_answers("limits", here.attempts.ping()))
     up = await asyncio.gather(*checks)
     dependencies = {
-        name: Dependency(up=is_up, needed=name != "order_service")
+        name: Dependency(up=is_up, needed=name in _NEEDED)
         for name, is_up in zip(names, up, strict=True)
     }
     ready = all(found.up for found in dependencies.values() if found.needed)

@@ -8,7 +8,7 @@ from api.answers import payment_view
 from api.bodies import IdempotencyKey, RetryOrder, StatusQuestion
 from api.changing import Changing
 from api.connections import Here
-from api.documents import SEEN, changed, problems
+from api.documents import SEEN, attempted
 from api.views import PaymentView, StatusView
 from api.visible import Payer, VisibleOrderPayment, Who
 
@@ -32,7 +32,7 @@ async def get_order_payment_status(
 @router.post(
     "/retry",
     operation_id="retry_order_payment",
-    responses=changed(PaymentView) | problems(402, 404),
+    responses=attempted(PaymentView),
 )
 async def retry_order_payment(
     response: Response,

@@ -19,7 +19,7 @@ from api.bodies import (
 )
 from api.changing import Changing
 from api.connections import Here
-from api.documents import READ, SEEN, changed, problems
+from api.documents import READ, SEEN, attempted, changed, problems
 from api.refusals import Missing
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
@@ -33,7 +33,7 @@ router: Final = APIRouter(prefix="/payments", tags=["payments"])
     "",
     operation_id="start_payment",
     status_code=HTTPStatus.CREATED,
-    responses=changed(PaymentView) | problems(402, 404),
+    responses=attempted(PaymentView),
 )
 async def start_payment(
     request: Request,
@@ -103,7 +103,7 @@ async def get_payment_history(here: Here, who: Who, payment: VisiblePayment) -> 
 @router.post(
     "/{payment_id}/retry",
     operation_id="retry_payment",
-    responses=changed(PaymentView) | problems(402, 404),
+    responses=attempted(PaymentView),
 )
 async def retry_payment(
     response: Response,

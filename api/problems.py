@@ -37,6 +37,7 @@ from api.refusals import (
     TemporalUnavailable,
     TokensUnchecked,
     TooLarge,
+    TooManyAttempts,
 )
 from api.views import PaymentView, View
 from paysaga.incoming import NotAGatewayEvent
@@ -155,6 +156,11 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         _S.CONFLICT,
         "not_approvable",
         "There is no proposal to agree with: it was done, or has to be proposed again.",
+    ),
+    TooManyAttempts: Kind(
+        _S.TOO_MANY_REQUESTS,
+        "too_many_attempts",
+        "There were too many attempts to pay. Please try again later.",
     ),
     TooLarge: Kind(
         _S.REQUEST_ENTITY_TOO_LARGE,

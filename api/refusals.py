@@ -22,12 +22,14 @@ class Refusal(Exception):
         errors: Sequence[FieldError] = (),
         payment: PaymentView | None = None,
         payment_id: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
         self.payment = payment
         self.payment_id = payment_id
+        self.retry_after = retry_after
 
 
 class NotSignedIn(Refusal):
@@ -111,6 +113,10 @@ class PaymentExpired(Refusal):
 
 class NotRetryable(Refusal):
     """The payment takes no further attempt now."""
+
+
+class TooManyAttempts(Refusal):
+    """The customer has tried to pay too often in the last hour."""
 
 
 class AlreadySucceeded(Refusal):

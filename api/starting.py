@@ -59,6 +59,7 @@ class Start:
         self._check_return_url()
         price = await self._price()
         await self._check_order_is_free()
+        await self._here.attempts.count(self._customer_id, self._id)
         gateway_customer = await self._here.reads.gateway_customer(self._customer_id)
         payment = self._payment(price, gateway_customer)
         state = await self._outcome(payment)

@@ -24,6 +24,8 @@ SECRETS_DIRECTORY: Final = Path("/run/secrets")
 DEVELOPMENT_SECRET: Final = "development-only-secret-development-only"  # noqa: S105 - refused in production
 DEMO_WEBHOOK_SECRET: Final = "whsec_paysaga_demo_secret"  # noqa: S105 - refused in production
 
+IN_MEMORY: Final = "memory://"
+
 _SECRET_KEY: Final = re.compile(r"(?:sk|rk)_(live|test)_\w+")
 _PUBLISHABLE_KEY: Final = re.compile(r"pk_(live|test)_\w+")
 _SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
@@ -95,6 +97,9 @@ class Settings(BaseSettings):
     jwt_audience: str = "paysaga"
 
     payment_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    payment_attempts_per_hour: PositiveInt = 5
+    # Where attempts are counted: in each API process, or in a Redis that they share.
+    limits_url: Annotated[str, Field(pattern=r"^(memory://|rediss?://.+)$")] = IN_MEMORY
     payment_hold_seconds: PositiveInt = 24 * 60 * 60
     payment_action_seconds: PositiveInt = 15 * 60
 

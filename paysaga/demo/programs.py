@@ -73,6 +73,8 @@ def environment(settings: DemoSettings) -> dict[str, str]:
         "SIMULATOR_PUBLIC_URL": settings.simulator_url,
         "SIMULATOR_WEBHOOK_URL": f"{settings.api_url}/api/v1/webhooks/stripe",
         "PAYMENT_ATTEMPTS": PLAYED_ATTEMPTS,
+        "PAYMENT_ATTEMPTS_PER_HOUR": "100",  # who tries it out tries many cards
+        "LIMITS_URL": "memory://",
         "SHOP_PORT": str(settings.shop_port),
         "SHOP_STATE": str(settings.state / "shop.db"),
         "PYTHONUNBUFFERED": "1",

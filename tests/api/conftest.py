@@ -54,6 +54,7 @@ async def world(
         stripe_webhook_secret_previous=SecretStr("whsec_old"),
         public_base_url=AnyHttpUrl("https://pay.example"),
         cors_origins=("https://shop.example",),
+        payment_attempts_per_hour=1000,
     )
     async with working(temporal.client, gateway, records, Orders(shop.service)):
         yield World(temporal.client, settings, gateway, records, shop)
