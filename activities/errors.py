@@ -28,10 +28,21 @@ class Trouble(StrEnum):
     # The same for the customer whom an intent needs first: the intent itself was not asked for.
     STICKY_CUSTOMER = "GatewayStickyCustomer"
     MISCONFIGURED = "GatewayMisconfigured"
+    # Nothing was sent: the breaker is open, or the budget is spent.
+    NOT_ASKED = "GatewayNotAsked"
     # No trouble at all: a long list was read in part, and is to be read on from there.
     SEARCHING = "GatewaySearching"
     # An error of our own code: the activity never says so, the workflow concludes it.
     BUG = "GatewayBug"
+
+
+class NotAsked(stripe.APIConnectionError):
+    """We do not ask the gateway for now: nothing was sent, so nothing has happened."""
+
+    def __init__(self, why: str, again_in: timedelta) -> None:
+        super().__init__(why, should_retry=False)  # type: ignore[no-untyped-call]
+        self.why = why
+        self.again_in = again_in
 
 
 def not_searched_through(place: str) -> ApplicationError:
@@ -55,6 +66,13 @@ def as_failure(error: stripe.StripeError) -> ApplicationError:
                 "the gateway refuses our key: check STRIPE_SECRET_KEY and its permissions",
                 _facts(error),
                 type=Trouble.MISCONFIGURED,
+            )
+        case NotAsked():
+            return ApplicationError(
+                f"{error.why}: asked again later",
+                type=Trouble.NOT_ASKED,
+                next_retry_delay=error.again_in,
+                category=ApplicationErrorCategory.BENIGN,
             )
         case stripe.APIConnectionError():
             return ApplicationError(

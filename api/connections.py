@@ -14,6 +14,7 @@ from api.limits import AttemptLimit
 from api.runs import Runs
 from api.waiting import Waiting
 from paysaga.database.balances import Balances
+from paysaga.database.breakers import Breakers
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.inbox_reads import InboxReads
 from paysaga.database.reads import Reads
@@ -23,6 +24,7 @@ from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.temporal import connect
+from paysaga.windows import Windows
 from workflows import addresses
 
 # A customer waits for the answer.
@@ -42,7 +44,9 @@ class Connections:
     incoming: Incoming
     inbox: InboxReads
     runs: Runs
+    windows: Windows
     attempts: AttemptLimit
+    breakers: Breakers
     orders: OrderService | None
     orders_http: httpx.AsyncClient | None
 
@@ -58,13 +62,14 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
         http = None
         if settings.order_service_url is not None:
             http = await stack.enter_async_context(_orders_http(settings))
-        attempts = AttemptLimit(settings)
-        stack.push_async_callback(attempts.close)
+        windows = Windows(settings.limits_url)
+        stack.push_async_callback(windows.close)
         reads = Reads(made)
         yield Connections(
             settings=settings,
             tokens=TokenCheck(settings),
             reads=reads,
+            breakers=Breakers(made),
             waiting=Waiting(reads),
             balances=Balances(made),
             reconciliations=Reconciliations(made),
@@ -73,7 +78,8 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
             ),
             inbox=InboxReads(made),
             runs=Runs(client, timedelta(seconds=settings.api_wait_seconds)),
-            attempts=attempts,
+            windows=windows,
+            attempts=AttemptLimit(windows, settings.payment_attempts_per_hour),
             orders=OrderService(http) if http else None,
             orders_http=http,
         )

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from api.connections import Connections, Here
 from api.documents import problems
+from paysaga.database.breakers import GATEWAY, Breakers
+from paysaga.domain.breaker import BreakerState
 from paysaga.settings import IN_MEMORY
 
 router: Final = APIRouter(tags=["health"])
@@ -56,18 +58,19 @@ async def get_health() -> Alive:
 )
 async def get_readiness(here: Here, response: Response) -> Readiness:
     """Each dependency by its name. New payments need the order service, those under way do not."""
-    names = ["database", "temporal"]
-    checks = [_answers("database", here.reads.ping()), _answers("temporal", _temporal(here))]
+    questions: dict[str, Awaitable[object]] = {
+        "database": here.reads.ping(),
+        "temporal": _temporal(here),
+        "gateway": _gateway(here.breakers),
+    }
     if here.orders_http is not None:
-        names.append("order_service")
-        checks.append(_answers("order_service", _order_service(here.orders_http)))
+        questions["order_service"] = _order_service(here.orders_http)
     if here.settings.limits_url != IN_MEMORY:
-        names.append("limits")
-        checks.append(_answers("limits", here.attempts.ping()))
-    up = await asyncio.gather(*checks)
+        questions["limits"] = here.windows.ping()
+    up = await asyncio.gather(*(_answers(name, asked) for name, asked in questions.items()))
     dependencies = {
         name: Dependency(up=is_up, needed=name in _NEEDED)
-        for name, is_up in zip(names, up, strict=True)
+        for name, is_up in zip(questions, up, strict=True)
     }
     ready = all(found.up for found in dependencies.values() if found.needed)
     if not ready:
@@ -87,6 +90,12 @@ async def _answers(name: str, question: Awaitable[object]) -> bool:
 
 async def _temporal(here: Connections) -> None:
     if not await here.runs.is_healthy():
+        raise ConnectionError
+
+
+async def _gateway(breakers: Breakers) -> None:
+    """As the workers' calls go: while their breaker is not closed, payments wait."""
+    if (await breakers.breaker(GATEWAY)).state is not BreakerState.CLOSED:
         raise ConnectionError
 
 

@@ -95,6 +95,7 @@ def _told(program: Program, *, with_orders: bool) -> Program:
         "PAYMENT_PROCESSING_DELAY_MIN": "0",
         "PAYMENT_PROCESSING_DELAY_MAX": "0",
         "STRIPE_REQUESTS_PER_SECOND": "100000",
+        "STRIPE_REQUESTS_PER_SECOND_EACH": "100000",
         "LOG_LEVEL": "WARNING",
     }
     if not with_orders:

@@ -77,7 +77,8 @@ class Settings(BaseSettings):
     )
     stripe_webhook_secret_previous: Annotated[SecretStr, Field(min_length=1)] | None = None
     stripe_api_base: AnyHttpUrl | None = None
-    stripe_requests_per_second: Annotated[float, Field(gt=0)] = 80.0
+    stripe_requests_per_second: PositiveInt = 80
+    stripe_requests_per_second_each: PositiveInt = 20
     statement_descriptor_suffix: Annotated[str, Field(max_length=22)] | None = None
 
     api_host: str = "127.0.0.1"
@@ -98,7 +99,7 @@ class Settings(BaseSettings):
 
     payment_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     payment_attempts_per_hour: PositiveInt = 5
-    # Where attempts are counted: in each API process, or in a Redis that they share.
+    # Where attempts and requests to the gateway are counted: in each process, or in a shared Redis.
     limits_url: Annotated[str, Field(pattern=r"^(memory://|rediss?://.+)$")] = IN_MEMORY
     payment_hold_seconds: PositiveInt = 24 * 60 * 60
     payment_action_seconds: PositiveInt = 15 * 60

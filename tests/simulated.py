@@ -17,9 +17,14 @@ import httpx
 import stripe
 import uvicorn
 
+from activities.budget import Budget
+from activities.circuit import Circuit
+from activities.gateway_http import GuardedClient
+from paysaga.settings import IN_MEMORY
 from paysaga.simulator.app import create_app
 from paysaga.simulator.clock import Clock, utc_now
 from paysaga.simulator.settings import SimulatorSettings
+from paysaga.windows import Windows
 
 KEY = "sk_test_paysaga_demo"
 
@@ -81,6 +86,16 @@ async def gateway(directory: Path) -> AsyncIterator[Simulated]:
             stripe.StripeClient(key, http_client=http, max_network_retries=0),
             control,
         )
+    await http.close_async()  # type: ignore[no-untyped-call]
+
+
+@asynccontextmanager
+async def guarded(simulated: Simulated, circuit: Circuit) -> AsyncIterator[stripe.StripeClient]:
+    """The product's own way to the simulator: behind a breaker, its budget never spent."""
+    budget = Budget(Windows(IN_MEMORY), together=10_000, each=10_000)
+    http = GuardedClient(httpx.Timeout(2), circuit, budget)
+    base: Any = {"api": simulated.url}
+    yield stripe.StripeClient(KEY, http_client=http, base_addresses=base, max_network_retries=0)
     await http.close_async()  # type: ignore[no-untyped-call]
 
 

@@ -56,6 +56,7 @@ OTHER_VARIABLES: Final = {
     "STRIPE_OPENAPI",
     "STRIPE_TEST_KEY",
     "TEST_POSTGRES_URL",
+    "TEST_REDIS_URL",
 }
 
 

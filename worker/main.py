@@ -16,6 +16,9 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
+from activities.budget import Budget
+from activities.circuit import Circuit
+from activities.gateway_http import GuardedClient
 from activities.orders import Orders
 from activities.reconciling import Reconciling
 from activities.records import Records
@@ -24,12 +27,14 @@ from activities.runs import start_run
 from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
 from activities.sweeping import EventList, InboxWork
+from paysaga.database.breakers import Breakers
 from paysaga.database.engine import Sessions, create_engine, sessions
 from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.temporal import connect
+from paysaga.windows import Windows
 from worker.reconciling import schedule_reconciliation
 from worker.schedules import keep_schedules
 from workflows import addresses
@@ -63,6 +68,22 @@ def stripe_client(settings: Settings, http: stripe.HTTPXClient) -> stripe.Stripe
 
 
 @asynccontextmanager
+async def open_gateway(settings: Settings, made: Sessions) -> AsyncIterator[stripe.StripeClient]:
+    """The client behind our breaker and within our budget."""
+    async with AsyncExitStack() as stack:
+        windows = Windows(settings.limits_url)
+        stack.push_async_callback(windows.close)
+        budget = Budget(
+            windows,
+            together=settings.stripe_requests_per_second,
+            each=settings.stripe_requests_per_second_each,
+        )
+        http = GuardedClient(GATEWAY_TIMEOUT, Circuit(Breakers(made)), budget)
+        stack.push_async_callback(http.close_async)
+        yield stripe_client(settings, http)
+
+
+@asynccontextmanager
 async def open_orders(settings: Settings) -> AsyncIterator[OrderService | None]:
     """The shop's order service, when one is configured."""
     if settings.order_service_url is None:
@@ -92,10 +113,8 @@ async def running_workers(
     async with AsyncExitStack() as stack:
         engine = create_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
-        http = stripe.HTTPXClient(timeout=GATEWAY_TIMEOUT)
-        stack.push_async_callback(http.close_async)
-        gateway = stripe_client(settings, http)
         made = sessions(engine)
+        gateway = await stack.enter_async_context(open_gateway(settings, made))
         shop = await stack.enter_async_context(open_orders(settings))
         nudging = Nudging(client, addresses.PAYMENTS, addresses.repair_id)
         inbox_work = InboxWork(made, Incoming(made, nudging, settings))

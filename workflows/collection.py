@@ -201,7 +201,9 @@ class Tries:
         self._pause = policies.GATEWAY_PAUSE_MIN
 
     def pause(self, trouble: Trouble, told: timedelta, now: datetime) -> timedelta:
-        """How long to wait after a try that failed; never shorter than the gateway told us."""
+        """How long to wait after a try that failed; never shorter than we were told."""
+        if trouble is Trouble.NOT_ASKED and now - self._began < policies.SHORT_OUTAGE:
+            return told  # the breaker knows when the gateway is tried again
         pause = max(self._pause, told)
         is_old = now - self._key_since > policies.KEY_LIFE
         if trouble is Trouble.STICKY or is_old:

@@ -54,6 +54,9 @@ STRIPE: Final = ActivityConfig(
 GATEWAY_PAUSE_MIN: Final = timedelta(seconds=1)
 GATEWAY_PAUSE_MAX: Final = timedelta(minutes=4)
 PASSING_FAULTS: Final = 2
+# While our own breaker keeps us from asking, it says when to come again, about once a minute. After
+# an hour of that the pauses grow, too.
+SHORT_OUTAGE: Final = timedelta(hours=1)
 LONG_OUTAGE: Final = timedelta(days=7)
 LONG_OUTAGE_PAUSE: Final = timedelta(hours=1)
 

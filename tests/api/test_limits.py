@@ -7,7 +7,7 @@ import pytest
 
 from api.limits import AttemptLimit
 from api.refusals import TooManyAttempts
-from paysaga.settings import Settings
+from paysaga.windows import Windows
 from tests.api.test_outages import free_port
 from tests.api.world import Api, World, a_customer, an_order, serving
 
@@ -90,9 +90,9 @@ class TestAttempts:
 
 @asynccontextmanager
 async def limit(url: str) -> AsyncIterator[AttemptLimit]:
-    made = AttemptLimit(Settings(limits_url=url, payment_attempts_per_hour=2))
-    yield made
-    await made.close()
+    windows = Windows(url)
+    yield AttemptLimit(windows, 2)
+    await windows.close()
 
 
 class TestRedis:
@@ -112,15 +112,27 @@ class TestRedis:
             with pytest.raises(TooManyAttempts) as refused:
                 await one.count(customer, "third")
 
-            await one.ping()
         assert refused.value.retry_after is not None
         assert 3500 < refused.value.retry_after <= 3600
 
-    async def test_without_it_nobody_is_kept_from_paying(self) -> None:
-        """A limit that cannot be counted lets everybody through."""
-        async with limit(f"redis://127.0.0.1:{free_port()}/0") as away:
-            for number in range(4):
-                await away.count("cst_1", f"request {number}")
+    async def test_without_it_each_process_counts_for_itself(self) -> None:
+        """While Redis is away nobody is kept from paying, and nobody may try without end."""
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        async with limit(url) as one, limit(url) as other:
+            for number in range(2):
+                await one.count("cst_1", f"request {number}")
+            await other.count("cst_1", "elsewhere")
 
-            with pytest.raises(ConnectionError):
-                await away.ping()
+            with pytest.raises(TooManyAttempts):
+                await one.count("cst_1", "one more")
+
+    async def test_readiness_tells_when_it_is_away(self, world: World) -> None:
+        """It is named, and nothing is refused for it."""
+        away = world.settings.model_copy(
+            update={"limits_url": f"redis://127.0.0.1:{free_port()}/0"}
+        )
+        async with serving(away) as served:
+            answer = await served.http.get("http://api.example/health/ready")
+
+        limits = answer.json()["dependencies"]["limits"]
+        assert (200, {"up": False, "needed": False}) == (answer.status_code, limits)

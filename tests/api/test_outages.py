@@ -2,6 +2,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from structlog.testing import capture_logs
 from temporalio.testing import WorkflowEnvironment
 
+from paysaga.database.breakers import GATEWAY, Breakers
 from paysaga.database.engine import create_engine, reading, sessions
 from paysaga.database.reads import Reads
+from paysaga.domain.breaker import Breaker
 from paysaga.domain.payment import PaymentState
 from paysaga.settings import Settings
 from tests.api.world import Api, World, an_order, serving
@@ -108,7 +111,7 @@ class TestHealth:
 
     async def test_ready_names_each_dependency(self, ordered: Api) -> None:
         """All is up, and each is named."""
-        expected = {"database": True, "temporal": True, "order_service": True}
+        expected = {"database": True, "temporal": True, "gateway": True, "order_service": True}
 
         assert (200, expected) == await readiness(ordered)
 
@@ -119,7 +122,9 @@ class TestHealth:
             status, dependencies = await readiness(api)
 
         assert 503 == status
-        assert {"database": True, "temporal": True} | {name: False} == dependencies
+        # How the gateway does is written in the database.
+        expected = {"database": True, "temporal": True, "gateway": name != "database"}
+        assert expected | {name: False} == dependencies
 
     async def test_without_the_order_service_it_is_ready(self, ordered: Api, world: World) -> None:
         """Payments under way go on without it."""
@@ -129,6 +134,17 @@ class TestHealth:
 
         world.shop.is_down = False
         assert (200, False) == (status, dependencies["order_service"])
+
+    async def test_an_open_breaker_is_told(self, api: Api, world: World) -> None:
+        """The gateway does not answer the workers: payments are taken all the same."""
+        breakers = Breakers(world.records._sessions)
+        opened = Breaker(version=1, failures=5, opened_at=datetime.now(UTC))
+        await breakers.move(GATEWAY, opened)
+
+        told = await readiness(api)
+
+        await breakers.move(GATEWAY, opened.answered())
+        assert (200, {"database": True, "temporal": True, "gateway": False}) == told
 
 
 class TestTemporalDown:

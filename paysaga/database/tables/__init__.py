@@ -4,6 +4,7 @@ The triggers (append-only tables, numbers without gaps, versions that only grow)
 migrations: neither database lets a table declare them.
 """
 
+from paysaga.database.tables.breakers import BREAKERS, BreakerRow
 from paysaga.database.tables.customers import (
     CUSTOMERS,
     PAYMENT_METHODS,
@@ -34,6 +35,7 @@ from paysaga.database.tables.trail import (
 
 __all__ = [
     "ATTEMPTS",
+    "BREAKERS",
     "CUSTOMERS",
     "DRIFTS",
     "EVENTS",
@@ -45,6 +47,7 @@ __all__ = [
     "TRANSFERS",
     "WEBHOOK_EVENTS",
     "AttemptRow",
+    "BreakerRow",
     "CustomerRow",
     "DriftRow",
     "EventRow",
