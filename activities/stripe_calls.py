@@ -18,9 +18,9 @@ from temporalio import activity
 from activities.errors import about_the_customer, as_failure, not_searched_through
 from activities.stripe_words import Refund, Refunds, as_intent, as_refund, id_of, marked_payment
 from paysaga.domain.declines import decline_for
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money, to_gateway
-from paysaga.domain.payment import Intent, IntentStatus
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from typing import Final
 import stripe
 
 from paysaga.domain.declines import Decline, decline_for
+from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
 from paysaga.domain.message import Message
 from paysaga.domain.money import from_gateway
-from paysaga.domain.payment import Intent, IntentStatus, MethodFacts
 
 _CAME_TO_NOTHING: Final = frozenset({"failed", "canceled"})
 

@@ -6,12 +6,12 @@ from typing import Final, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from paysaga.domain.declines import decline_for
+from paysaga.domain.intent import MethodFacts
 from paysaga.domain.payment import (
     UNREACHABLE,
     Attempt,
     AttemptStatus,
     Fulfillment,
-    MethodFacts,
     PaymentState,
     PaymentStatus,
     Reason,

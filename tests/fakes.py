@@ -20,6 +20,7 @@ from activities.stripe_calls import (
 )
 from activities.stripe_words import Refund, Refunds
 from paysaga.domain.declines import decline_for
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     FINAL,
@@ -27,8 +28,6 @@ from paysaga.domain.payment import (
     Attempt,
     Change,
     Changes,
-    Intent,
-    IntentStatus,
     Payment,
     PaymentState,
     PaymentStatus,

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         StripeCalls,
     )
     from activities.stripe_words import Refund, Refunds
-    from paysaga.domain.payment import Intent
+    from paysaga.domain.intent import Intent
 
 from workflows import policies
 from workflows.calls import call_unless

@@ -8,15 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.stripe_words import Refunds
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules
+    from paysaga.domain.intent import Intent, IntentStatus
     from paysaga.domain.money import Money
-    from paysaga.domain.payment import (
-        WITHOUT_MONEY,
-        Intent,
-        IntentStatus,
-        PaymentState,
-        PaymentStatus,
-        Reason,
-    )
+    from paysaga.domain.payment import WITHOUT_MONEY, PaymentState, PaymentStatus, Reason
     from paysaga.domain.repairs import Said
     from paysaga.domain.steps import WORKFLOW
     from paysaga.domain.transitions import shown

@@ -15,10 +15,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder
     from paysaga.domain import transitions as rules
     from paysaga.domain.declines import decline_for
+    from paysaga.domain.intent import Intent, IntentStatus
     from paysaga.domain.payment import (
         Fulfillment,
-        Intent,
-        IntentStatus,
         Payment,
         PaymentState,
         PaymentStatus,

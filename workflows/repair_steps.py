@@ -8,11 +8,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import Records
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules
+    from paysaga.domain.intent import IntentStatus
     from paysaga.domain.money import Money
     from paysaga.domain.payment import (
         WITHOUT_MONEY,
         Fulfillment,
-        IntentStatus,
         PaymentState,
         PaymentStatus,
         Reason,

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 
 from paysaga.domain.declines import Decline
+from paysaga.domain.intent import MethodFacts
 from paysaga.domain.ledger import Transfer
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money
@@ -131,42 +132,6 @@ class AttemptStatus(StrEnum):
     DECLINED = "declined"
     TIMED_OUT = "timed_out"
     ABANDONED = "abandoned"
-
-
-class IntentStatus(StrEnum):
-    """Stripe's own words for a PaymentIntent (its API reference, `status`)."""
-
-    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
-    REQUIRES_CONFIRMATION = "requires_confirmation"
-    REQUIRES_ACTION = "requires_action"
-    PROCESSING = "processing"
-    REQUIRES_CAPTURE = "requires_capture"
-    SUCCEEDED = "succeeded"
-    CANCELED = "canceled"
-
-
-class MethodFacts(Message):
-    """What may be shown of the means of payment."""
-
-    kind: str
-    brand: str | None = None
-    last4: str | None = None
-    funding: str | None = None
-
-
-class Intent(Message):
-    """What the gateway says of our PaymentIntent: amounts already in our units."""
-
-    id: str
-    status: IntentStatus
-    money: Money
-    received: int = 0
-    customer_id: str | None = None
-    charge_id: str | None = None
-    action_url: str | None = None
-    decline: Decline | None = None
-    method: MethodFacts | None = None
-    payment_id: str | None = None  # as its metadata has it
 
 
 class Policy(Message):

@@ -11,16 +11,10 @@ from typing import Final, Self
 
 from pydantic import AwareDatetime
 
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money
-from paysaga.domain.payment import (
-    FINAL,
-    WITHOUT_MONEY,
-    Intent,
-    IntentStatus,
-    PaymentState,
-    PaymentStatus,
-)
+from paysaga.domain.payment import FINAL, WITHOUT_MONEY, PaymentState, PaymentStatus
 
 # A webhook, or the customer's return, makes the run look within seconds. Later something is lost.
 HEARD_AFTER: Final = timedelta(minutes=5)

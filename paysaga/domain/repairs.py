@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from paysaga.domain.intent import Intent
 from paysaga.domain.ledger import captured, refund_returned, refunded
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money
@@ -12,7 +13,6 @@ from paysaga.domain.payment import (
     Attempt,
     AttemptStatus,
     Change,
-    Intent,
     PaymentState,
     PaymentStatus,
     Reason,

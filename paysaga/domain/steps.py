@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Final
 
+from paysaga.domain.intent import Intent
 from paysaga.domain.ledger import Transfer
 from paysaga.domain.payment import (
     MOVES,
     Attempt,
     AttemptStatus,
     Change,
-    Intent,
     PaymentState,
     PaymentStatus,
     Reason,

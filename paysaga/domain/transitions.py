@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from paysaga.domain.declines import Decline
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.ledger import captured, refunded
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
@@ -18,8 +19,6 @@ from paysaga.domain.payment import (
     AttemptStatus,
     Change,
     Fulfillment,
-    Intent,
-    IntentStatus,
     Payment,
     PaymentState,
     PaymentStatus,

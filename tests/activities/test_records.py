@@ -13,14 +13,8 @@ from paysaga.database.tables import ATTEMPTS, CUSTOMERS, EVENTS, PAYMENTS, STATU
 from paysaga.domain import repairs
 from paysaga.domain.fees import fee_booked
 from paysaga.domain.ids import EVENT, derived
-from paysaga.domain.payment import (
-    AttemptStatus,
-    IntentStatus,
-    PaymentStatus,
-    Reason,
-    Recorded,
-    RequestMark,
-)
+from paysaga.domain.intent import IntentStatus
+from paysaga.domain.payment import AttemptStatus, PaymentStatus, Reason, Recorded, RequestMark
 from paysaga.domain.repairs import Said
 from paysaga.domain.transitions import (
     attempt_after,

@@ -24,8 +24,8 @@ from activities.stripe_calls import (
     RefundOrder,
     StripeCalls,
 )
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Intent, IntentStatus
 from tests.fakes import PRICE
 from tests.simulated import Simulated, gateway, has_real_account
 

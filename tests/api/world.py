@@ -39,14 +39,8 @@ from api.app import create_app
 from paysaga.database import migrations
 from paysaga.database.engine import Sessions, create_engine
 from paysaga.domain.declines import decline_for
-from paysaga.domain.payment import (
-    Changes,
-    Intent,
-    IntentStatus,
-    MethodFacts,
-    PaymentState,
-    Recorded,
-)
+from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
+from paysaga.domain.payment import Changes, PaymentState, Recorded
 from paysaga.domain.reconciliation import AtGateway
 from paysaga.orders import OrderService
 from paysaga.settings import Settings

@@ -23,8 +23,9 @@ from activities.stripe_words import Refund, as_refund
 from api.app import create_app
 from paysaga.database.rows import transfer_columns
 from paysaga.database.tables import TRANSFERS
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Changes, Intent, IntentStatus, Recorded
+from paysaga.domain.payment import Changes, Recorded
 from paysaga.incoming import Incoming
 from paysaga.settings import Settings
 

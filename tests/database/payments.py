@@ -6,14 +6,12 @@ from uuid import uuid4
 
 from paysaga.domain.declines import decline_for
 from paysaga.domain.ids import PAYMENT, derived
+from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     Attempt,
     Change,
     Changes,
-    Intent,
-    IntentStatus,
-    MethodFacts,
     Payment,
     PaymentStatus,
     Reason,

@@ -8,7 +8,8 @@ from activities.records import Records
 from paysaga.database.engine import sessions
 from paysaga.database.paging import WrongCursor, cursor
 from paysaga.database.reads import Reads
-from paysaga.domain.payment import IntentStatus, PaymentState, PaymentStatus, Reason
+from paysaga.domain.intent import IntentStatus
+from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
 from paysaga.domain.transitions import attempted, observed, opened
 from tests.database.payments import (
     NOON,

@@ -15,13 +15,13 @@ from paysaga.database.reads import Reads
 from paysaga.database.tables import EVENTS
 from paysaga.domain.declines import decline_for
 from paysaga.domain.fees import fee_booked
+from paysaga.domain.intent import IntentStatus
 from paysaga.domain.ledger import Account, balances
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     MOVES,
     Attempt,
     Change,
-    IntentStatus,
     Payment,
     PaymentState,
     PaymentStatus,

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from paysaga.domain import transitions as rules
 from paysaga.domain.declines import DECLINES, decline_for
+from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
 from paysaga.domain.ledger import Account
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
@@ -22,9 +23,6 @@ from paysaga.domain.payment import (
     AttemptStatus,
     Change,
     Fulfillment,
-    Intent,
-    IntentStatus,
-    MethodFacts,
     PaymentState,
     PaymentStatus,
     Reason,

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Intent, IntentStatus, PaymentStatus
+from paysaga.domain.payment import PaymentStatus
 from paysaga.domain.reconciliation import (
     HEARD_AFTER,
     MISSING,

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from paysaga.domain import repairs
 from paysaga.domain import transitions as rules
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.ledger import Account
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     Attempt,
     AttemptStatus,
     Change,
-    Intent,
-    IntentStatus,
     PaymentState,
     PaymentStatus,
     Reason,

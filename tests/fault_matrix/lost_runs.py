@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from activities.stripe_calls import ConfirmOrder, StripeCalls
-from paysaga.domain.payment import Intent
+from paysaga.domain.intent import Intent
 from tests.fault_matrix.cells import LOST
 
 

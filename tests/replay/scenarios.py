@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
 from activities.stripe_audit import Movements
-from paysaga.domain.payment import IntentStatus, Payment, PaymentStatus, Reason, RequestMark
+from paysaga.domain.intent import IntentStatus
+from paysaga.domain.payment import Payment, PaymentStatus, Reason, RequestMark
 from paysaga.domain.repairs import RepairKind
 from tests.domain.test_reconciliation import books, shown
 from tests.fakes import PRICE, FakeGateway, FakeOrders, FakeRecords, a_payment, trouble

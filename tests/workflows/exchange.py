@@ -24,7 +24,7 @@ from activities.stripe_calls import (
 )
 from activities.stripe_words import Refund, Refunds
 from activities.sweeping import PageRead
-from paysaga.domain.payment import Intent
+from paysaga.domain.intent import Intent
 from workflows import addresses
 
 

@@ -6,7 +6,8 @@ from uuid import uuid4
 from activities.errors import Trouble
 from activities.stripe_words import Refund
 from paysaga.domain import transitions as rules
-from paysaga.domain.payment import Attempt, Change, Intent, Payment, PaymentState, Reason
+from paysaga.domain.intent import Intent
+from paysaga.domain.payment import Attempt, Change, Payment, PaymentState, Reason
 from tests.fakes import NOON, PRICE, FakeGateway, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import World
 

@@ -18,14 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.runs import start_run
-from paysaga.domain.payment import (
-    Changes,
-    IntentStatus,
-    PaymentState,
-    PaymentStatus,
-    Recorded,
-    RequestMark,
-)
+from paysaga.domain.intent import IntentStatus
+from paysaga.domain.payment import Changes, PaymentState, PaymentStatus, Recorded, RequestMark
 from paysaga.domain.repairs import RepairKind
 from tests.fakes import FakeGateway, FakeRecords, a_payment
 from tests.workflows.conftest import House, RepairRun, Run

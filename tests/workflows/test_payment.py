@@ -12,14 +12,8 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities.errors import Trouble
 from activities.stripe_calls import ConfirmOrder, IntentOrder
-from paysaga.domain.payment import (
-    AttemptStatus,
-    Fulfillment,
-    IntentStatus,
-    PaymentStatus,
-    Reason,
-    RequestMark,
-)
+from paysaga.domain.intent import IntentStatus
+from paysaga.domain.payment import AttemptStatus, Fulfillment, PaymentStatus, Reason, RequestMark
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import Start, World
 from workflows import addresses, policies

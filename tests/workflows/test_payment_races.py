@@ -40,13 +40,12 @@ from activities.errors import Trouble
 from activities.records import NOT_WRITABLE, ORDER_TAKEN
 from activities.stripe_calls import CloseOrder, ConfirmOrder, RefundOrder
 from activities.stripe_words import Refund
+from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.payment import (
     FINAL,
     Change,
     Changes,
     Fulfillment,
-    Intent,
-    IntentStatus,
     Payment,
     PaymentState,
     PaymentStatus,

@@ -21,15 +21,9 @@ from activities.runs import start_run
 from activities.stripe_calls import RefundOrder
 from activities.stripe_words import Refund
 from paysaga.domain import transitions as rules
+from paysaga.domain.intent import IntentStatus
 from paysaga.domain.ledger import Account
-from paysaga.domain.payment import (
-    Fulfillment,
-    IntentStatus,
-    PaymentState,
-    PaymentStatus,
-    Reason,
-    RequestMark,
-)
+from paysaga.domain.payment import Fulfillment, PaymentState, PaymentStatus, Reason, RequestMark
 from paysaga.domain.repairs import RepairKind
 from tests.fakes import NOON, PRICE, FakeGateway, FakeOrders, a_payment, trouble
 from tests.simulator.support import until
