@@ -6,7 +6,6 @@ from itertools import count
 from typing import Final, TypeVar
 
 import stripe
-from pydantic import AwareDatetime
 from stripe.params import (
     PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
@@ -16,11 +15,19 @@ from stripe.params import (
 from temporalio import activity
 
 from activities.errors import about_the_customer, as_failure, not_searched_through
+from activities.stripe_orders import (
+    CaptureOrder,
+    CloseOrder,
+    ConfirmOrder,
+    FoundIntent,
+    IntentOrder,
+    IntentSearch,
+    RefundOrder,
+)
 from activities.stripe_words import Refund, Refunds, as_intent, as_refund, id_of, marked_payment
 from paysaga.domain.declines import decline_for
-from paysaga.domain.intent import Intent, IntentStatus
-from paysaga.domain.message import Message
-from paysaga.domain.money import Money, to_gateway
+from paysaga.domain.intent import CaptureMethod, Intent
+from paysaga.domain.money import to_gateway
 
 T = TypeVar("T")
 
@@ -32,87 +39,6 @@ _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _PAGES_AT_ONCE: Final = 10
 # Nothing is to be confirmed again while the money is on its way or there.
 _TAKEN: Final = frozenset({"succeeded", "canceled", "processing", "requires_capture"})
-
-
-class IntentOrder(Message):
-    """The PaymentIntent to be made for a payment's whole life; it moves no money yet.
-
-    `generation` counts the keys of a step, here and below: the gateway keeps an internal error
-    under its key, so a proof that the step had no effect opens a new one. `searched_to` is how far
-    that proof has come, if the account has many intents. The customer is made with a key of its
-    own, which needs no proof: one who has nothing harms nobody.
-    """
-
-    payment_id: str
-    order_id: str
-    customer_id: str
-    gateway_customer_id: str | None
-    money: Money
-    description: str | None
-    statement_descriptor_suffix: str | None = None
-    environment: str
-    correlation_id: str
-    ordered_at: AwareDatetime
-    generation: int = 0
-    customer_generation: int = 0
-    searched_to: str | None = None
-
-
-class ConfirmOrder(Message):
-    """One attempt: confirm the intent with a payment method.
-
-    `seen_status` and `seen_charge_id` are what we knew of the intent before: if it shows more, the
-    attempt had its effect. `is_repeat`: it was asked before, and nobody knows with what effect.
-    """
-
-    payment_id: str
-    intent_id: str
-    attempt: int
-    method: str
-    return_url: str
-    seen_status: IntentStatus
-    seen_charge_id: str | None = None
-    is_repeat: bool = False
-    generation: int = 0
-
-
-class CloseOrder(Message):
-    """Cancel an intent, unless its money has moved."""
-
-    payment_id: str
-    intent_id: str
-    generation: int = 0
-
-
-class RefundOrder(Message):
-    """Give back what an intent took.
-
-    `after` names the refunds that were there when `money` was reckoned: none of them is the answer
-    to this order, whatever became of it. Stripe keeps an answer under its key, a refusal, too: each
-    decision of an operator has a number of its own.
-    """
-
-    payment_id: str
-    intent_id: str
-    money: Money
-    after: tuple[str, ...] = ()
-    decision: int = 0
-    generation: int = 0
-
-
-class IntentSearch(Message):
-    """Whether there is an intent of a payment whose run did not live to learn of it."""
-
-    payment_id: str
-    gateway_customer_id: str | None
-    ordered_at: AwareDatetime
-    searched_to: str | None = None
-
-
-class FoundIntent(Message):
-    """The intent, if there is one."""
-
-    intent: Intent | None = None
 
 
 class StripeCalls:
@@ -168,7 +94,7 @@ class StripeCalls:
         params: PaymentIntentConfirmParams = {
             "payment_method": order.method,
             "return_url": order.return_url,
-            "expand": ["payment_method"],
+            "expand": ["payment_method", "latest_charge"],
         }
         try:
             key = _key(order.payment_id, f"confirm:{order.attempt}", order.generation)
@@ -189,6 +115,30 @@ class StripeCalls:
     async def retrieve_intent(self, intent_id: str) -> Intent:
         """What the intent is now."""
         return as_intent(await _answer(self._intents.retrieve_async(intent_id, _WITH_METHOD)))
+
+    @activity.defn
+    async def capture_intent(self, order: CaptureOrder) -> Intent:
+        """Take what the intent holds, or part of it, and answer with what it is then.
+
+        A hold is captured once: what is captured or canceled already is an answer.
+        """
+        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        if intent.status != "requires_capture":
+            return as_intent(intent)
+        try:
+            key = _key(order.payment_id, f"capture:{order.decision}", order.generation)
+            await self._intents.capture_async(
+                order.intent_id,
+                {"amount_to_capture": to_gateway(order.money)},
+                {"idempotency_key": key},
+            )
+        except stripe.InvalidRequestError as error:
+            # It was captured, or canceled, between our look and our capture.
+            if _code(error) not in _STATE_CODES:
+                raise as_failure(error) from None
+        except stripe.StripeError as error:
+            raise as_failure(error) from None
+        return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
 
     @activity.defn
     async def close_intent(self, order: CloseOrder) -> Intent:
@@ -260,6 +210,8 @@ class StripeCalls:
         }
         if order.description:
             params["description"] = order.description
+        if order.capture_method is CaptureMethod.MANUAL:
+            params["capture_method"] = "manual"
         if order.statement_descriptor_suffix:
             params["statement_descriptor_suffix"] = order.statement_descriptor_suffix
         key = _key(order.payment_id, step, order.generation)
@@ -351,7 +303,7 @@ class StripeCalls:
         return found.data
 
 
-_WITH_METHOD: Final[PaymentIntentRetrieveParams] = {"expand": ["payment_method"]}
+_WITH_METHOD: Final[PaymentIntentRetrieveParams] = {"expand": ["payment_method", "latest_charge"]}
 _STATE_CODES: Final = frozenset({"payment_intent_unexpected_state"})
 # Codes of a payment method that this customer cannot use (Stripe: "Error codes").
 _METHOD_CODES: Final = frozenset(

@@ -1,5 +1,6 @@
 """Stripe's objects in our words."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 import stripe
@@ -56,6 +57,8 @@ def as_intent(intent: stripe.PaymentIntent) -> Intent:
         status=IntentStatus(intent.status),
         money=from_gateway(intent.amount, currency),
         received=from_gateway(intent.amount_received, currency).minor,
+        capturable=from_gateway(intent.amount_capturable, currency).minor,
+        capture_before=_capture_before(intent.latest_charge),
         customer_id=id_of(intent.customer),
         charge_id=id_of(intent.latest_charge),
         action_url=_action_url(intent),
@@ -73,6 +76,15 @@ def as_refund(refund: stripe.Refund) -> Refund:
         failure_reason=getattr(refund, "failure_reason", None),
         amount=from_gateway(refund.amount, refund.currency).minor,
     )
+
+
+def _capture_before(charge: str | stripe.Charge | None) -> datetime | None:
+    """Until when the gateway holds the money, where it says so (a card's charge, expanded)."""
+    if charge is None or isinstance(charge, str):
+        return None
+    card = getattr(charge.payment_method_details, "card", None)
+    until = getattr(card, "capture_before", None)
+    return datetime.fromtimestamp(until, UTC) if until is not None else None
 
 
 def _action_url(intent: stripe.PaymentIntent) -> str | None:

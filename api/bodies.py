@@ -1,7 +1,7 @@
 """What callers send: every field limited, nothing unknown taken."""
 
 import json
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import Header
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 
 from paysaga.domain import ids
 from paysaga.domain.ids import CUSTOMER_ID_PATTERN
+from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.money import Currency
 from paysaga.domain.payment import PaymentStatus
 
@@ -105,7 +106,7 @@ class PaymentOrder(Body):
     currency: Currency | None = None
     customer_id: CustomerId | None = None
     payment_method_id: MethodId
-    capture_method: Literal["automatic"] = "automatic"
+    capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     description: Description | None = None
     return_url: WebAddress
     metadata: Metadata = Field(default_factory=dict)
@@ -130,6 +131,12 @@ class StatusQuestion(BaseModel):
 
     wait: Annotated[int, Field(ge=0, le=30, description="seconds")] = 0
     version: Annotated[int, Field(ge=0)] | None = None
+
+
+class CaptureBody(Body):
+    """Capture all that is held, or so much of it; the rest is let go."""
+
+    amount: Annotated[StrictInt, Field(ge=1, le=999_999_999_999, examples=[1000])] | None = None
 
 
 class RetryOrder(Body):

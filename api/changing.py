@@ -6,17 +6,27 @@ from http import HTTPStatus
 from fastapi import Response
 
 from api.answers import outcome, payment_view, replayed
-from api.bodies import Body, RetryOrder
+from api.bodies import Body, CaptureBody, RetryOrder
 from api.connections import Connections
 from api.identity import Caller
-from api.refusals import AlreadySucceeded, KeyReused, NotCancelable, NotRetryable, Refusal
+from api.refusals import (
+    AlreadySucceeded,
+    CaptureRefused,
+    Invalid,
+    KeyReused,
+    NotCancelable,
+    NotCapturable,
+    NotRetryable,
+    Refusal,
+)
 from api.run_errors import KeyTaken, NoAnswerYet, NotTaken, OrderTaken, RunOver
 from api.views import PaymentView
 from api.visible import order_taken
 from paysaga.domain import ids
 from paysaga.domain.gateway_event import waits
+from paysaga.domain.money import check_chargeable
 from paysaga.domain.payment import PaymentState, PaymentStatus, RequestMark
-from workflows.requests import CancelRequest, RetryRequest
+from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
 
 class Changing:
@@ -54,6 +64,31 @@ class Changing:
         except NoAnswerYet:
             return self._later(await self._now())
         return outcome(self._view(state), state, self._response, HTTPStatus.OK)
+
+    async def capture(self, order: CaptureBody, key: str) -> PaymentView:
+        """Take what is held, or part of it."""
+        mark = self._mark("capture", order, key)
+        if await self._is_known(mark):
+            return replayed(self._view(self._state), self._response)
+        state = self._state
+        if state.status is not PaymentStatus.AUTHORIZED:
+            raise self._refusal(NotCapturable, state)
+        if order.amount is not None and order.amount > state.amount_authorized:
+            raise Invalid("amount", f"No more than {state.amount_authorized} is held.")
+        part = state.money.model_copy(update={"minor": order.amount or state.amount_authorized})
+        check_chargeable(part)
+        request = CaptureRequest(amount=order.amount, actor=self._caller.actor, request=mark)
+        try:
+            state = await self._here.runs.capture(state.id, request)
+        except KeyTaken as error:
+            raise KeyReused from error
+        except (NotTaken, RunOver) as error:
+            raise self._refusal(NotCapturable, await self._now()) from error
+        except NoAnswerYet:
+            return self._later(await self._now())
+        if state.status is not PaymentStatus.SUCCEEDED:
+            raise self._refusal(CaptureRefused, state)
+        return self._view(state)
 
     async def cancel(self, key: str) -> PaymentView:
         """Give up. The answer is what the payment is then; money that moved stays moved."""

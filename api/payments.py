@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from api.answers import outcome, payment_view, replayed
 from api.bodies import (
     PAYMENT_ID_PATTERN,
+    CaptureBody,
     IdempotencyKey,
     PaymentFilter,
     PaymentOrder,
@@ -23,7 +24,7 @@ from api.documents import READ, SEEN, attempted, changed, problems
 from api.refusals import Missing
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
-from api.visible import Payer, PaymentId, VisiblePayment, Who
+from api.visible import Merchant, Payer, PaymentId, VisiblePayment, Who
 from paysaga.domain.payment import PaymentState
 
 router: Final = APIRouter(prefix="/payments", tags=["payments"])
@@ -115,6 +116,23 @@ async def retry_payment(
 ) -> PaymentView:
     """Another attempt, with the same or another payment method."""
     return await Changing(here, who, payment, response).retry(order, key)
+
+
+@router.post(
+    "/{payment_id}/capture",
+    operation_id="capture_payment",
+    responses=changed(PaymentView) | problems(404),
+)
+async def capture_payment(
+    response: Response,
+    here: Here,
+    who: Merchant,
+    payment: VisiblePayment,
+    key: IdempotencyKey,
+    order: Annotated[CaptureBody, Body(default_factory=CaptureBody)],
+) -> PaymentView:
+    """Take what is held, or part of it: the rest is let go. A hold is captured once."""
+    return await Changing(here, who, payment, response).capture(order, key)
 
 
 @router.post(

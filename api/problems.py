@@ -14,6 +14,7 @@ from api.refusals import (
     AmountMismatch,
     BadSignature,
     BadToken,
+    CaptureRefused,
     CardNumber,
     Declined,
     FieldError,
@@ -25,6 +26,7 @@ from api.refusals import (
     Missing,
     NotApprovable,
     NotCancelable,
+    NotCapturable,
     NotRepairable,
     NotRetryable,
     NotSignedIn,
@@ -144,6 +146,10 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         _S.CONFLICT, "not_retryable", "This payment takes no further attempt as it stands."
     ),
     AlreadySucceeded: Kind(_S.CONFLICT, "already_succeeded", "This payment has succeeded already."),
+    NotCapturable: Kind(
+        _S.CONFLICT, "not_capturable", "This payment holds nothing that could be captured now."
+    ),
+    CaptureRefused: Kind(_S.CONFLICT, "capture_refused", "The gateway did not take what was held."),
     NotCancelable: Kind(
         _S.CONFLICT, "not_cancelable", "This payment cannot be canceled as it stands."
     ),

@@ -123,6 +123,14 @@ class AlreadySucceeded(Refusal):
     """The money has moved: there is nothing to cancel."""
 
 
+class NotCapturable(Refusal):
+    """Nothing is held that could be captured now."""
+
+
+class CaptureRefused(Refusal):
+    """The gateway did not take what was held."""
+
+
 class NotCancelable(Refusal):
     """The payment cannot be canceled as it stands."""
 

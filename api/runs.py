@@ -34,7 +34,13 @@ from workflows.payment import PaymentWorkflow
 from workflows.payment_details import repair_summary
 from workflows.reconciliation import ReconciliationOrder, ReconciliationWorkflow
 from workflows.repair import RepairCase, RepairWorkflow
-from workflows.requests import Approval, CancelRequest, RepairRequest, RetryRequest
+from workflows.requests import (
+    Approval,
+    CancelRequest,
+    CaptureRequest,
+    RepairRequest,
+    RetryRequest,
+)
 
 # A look at a run is answered from the server's memory; longer than this it is not there.
 LOOK: Final = timedelta(seconds=2)
@@ -92,6 +98,18 @@ class Runs:
         return await self._update(
             lambda: self._run(payment_id).start_update(
                 PaymentWorkflow.cancel,
+                request,
+                id=request.request.fingerprint,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=self._wait,
+            )
+        )
+
+    async def capture(self, payment_id: str, request: CaptureRequest) -> PaymentState:
+        """Take what is held and answer with what has become of it."""
+        return await self._update(
+            lambda: self._run(payment_id).start_update(
+                PaymentWorkflow.capture,
                 request,
                 id=request.request.fingerprint,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,

@@ -145,6 +145,7 @@ class Start:
             gateway_customer_id=gateway_customer_id,
             money=price,
             method=order.payment_method_id,
+            capture_method=order.capture_method,
             description=order.description,
             statement_descriptor_suffix=settings.statement_descriptor_suffix,
             return_url=order.return_url,

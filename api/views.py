@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from paysaga.domain.declines import decline_for
-from paysaga.domain.intent import MethodFacts
+from paysaga.domain.intent import CaptureMethod, MethodFacts
 from paysaga.domain.payment import (
     UNREACHABLE,
     Attempt,
@@ -114,6 +114,9 @@ class PaymentView(StatusView):
     attempts_used: int
     payment_method: MethodView | None
     fulfillment: Fulfillment | None
+    capture_method: CaptureMethod
+    amount_authorized: int
+    capture_until: AwareDatetime | None
     amount_captured: int
     amount_refunded: int
     amount_refund_pending: int

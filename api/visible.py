@@ -19,6 +19,7 @@ PaymentId = Annotated[str, Path(examples=["pay_aaaaaaaaaaaaaaaaaaaaaaaaaa"])]
 OrderId = Annotated[str, Path(examples=["order-17"])]
 Who = Annotated[Caller, Depends(caller)]
 # An attempt takes money with the customer's card: nobody of the staff decides that for them.
+Merchant = Annotated[Caller, Depends(allowed(Role.SERVICE, Role.FINANCE, Role.ADMIN))]
 Payer = Annotated[Caller, Depends(allowed(Role.CUSTOMER, Role.SERVICE))]
 
 

@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError
 from activities.errors import Trouble
 from activities.orders import OrderAnswer, OrderRef
 from activities.runs import RunStart
-from activities.stripe_calls import (
+from activities.stripe_orders import (
+    CaptureOrder,
     CloseOrder,
     ConfirmOrder,
     FoundIntent,
@@ -20,7 +21,7 @@ from activities.stripe_calls import (
 )
 from activities.stripe_words import Refund, Refunds
 from paysaga.domain.declines import decline_for
-from paysaga.domain.intent import Intent, IntentStatus
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
     FINAL,
@@ -49,6 +50,7 @@ def a_payment(
     hold: timedelta = timedelta(hours=24),
     action_window: timedelta = timedelta(minutes=15),
     has_order_service: bool = False,
+    capture_method: CaptureMethod = CaptureMethod.AUTOMATIC,
 ) -> Payment:
     """A payment of 12.50 EUR for order-1."""
     return Payment(
@@ -64,6 +66,7 @@ def a_payment(
         environment="test",
         policy=Policy(attempts=attempts, hold=hold, action_window=action_window),
         has_order_service=has_order_service,
+        capture_method=capture_method,
         actor="service:shop",
         request=RequestMark(key="key-1", fingerprint="fingerprint-1"),
         correlation_id="correlation-1",
@@ -102,6 +105,7 @@ class FakeGateway:
         self.others: dict[str, Intent] = {}
         self.cannot_cancel: IntentStatus | None = None
         self.charges = 0
+        self.held_until: datetime | None = None
         self.intent = Intent(
             id="pi_1", status=IntentStatus.REQUIRES_PAYMENT_METHOD, money=PRICE, customer_id="cus_1"
         )
@@ -121,6 +125,13 @@ class FakeGateway:
     async def retrieve_intent(self, intent_id: str) -> Intent:
         self._called("look", intent_id)
         return self.others.get(intent_id, self.intent)
+
+    @activity.defn
+    async def capture_intent(self, order: CaptureOrder) -> Intent:
+        self._called("capture", order)
+        if self.intent.status is IntentStatus.REQUIRES_CAPTURE:
+            self._intent_is("succeeded", received=order.money.minor, capturable=0)
+        return self.intent
 
     @activity.defn
     async def close_intent(self, order: CloseOrder) -> Intent:
@@ -171,7 +182,14 @@ class FakeGateway:
             case "succeeded" | "processing" | "requires_capture":
                 self.charges += 1
                 received = PRICE.minor if word == "succeeded" else 0
-                self._intent_is(word, received=received, charge_id=f"ch_{self.charges}")
+                held = PRICE.minor if word == "requires_capture" else 0
+                self._intent_is(
+                    word,
+                    received=received,
+                    capturable=held,
+                    capture_before=self.held_until,
+                    charge_id=f"ch_{self.charges}",
+                )
             case "requires_action":
                 self._intent_is(word, action_url="https://gateway.example/3ds")
             case "canceled":
@@ -183,6 +201,10 @@ class FakeGateway:
                     decline=decline_for("card_declined", word),
                     charge_id=f"ch_{self.charges}",
                 )
+
+    def captured_by_hand(self, amount: int) -> None:
+        """Somebody has captured so much in the gateway's dashboard."""
+        self._intent_is("succeeded", received=amount, capturable=0)
 
     def _intent_is(self, status: str, **facts: object) -> None:
         cleared = {"action_url": None, "decline": None}

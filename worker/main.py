@@ -159,6 +159,7 @@ def _at_the_gateway(client: stripe.StripeClient, environment: str) -> list[Activ
         calls.create_intent,
         calls.confirm_intent,
         calls.retrieve_intent,
+        calls.capture_intent,
         calls.close_intent,
         calls.refund_intent,
         calls.retrieve_refund,

@@ -14,13 +14,14 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import SEARCHED_TO, Trouble
-    from activities.stripe_calls import (
+    from activities.stripe_calls import StripeCalls
+    from activities.stripe_orders import (
+        CaptureOrder,
         CloseOrder,
         ConfirmOrder,
         IntentOrder,
         IntentSearch,
         RefundOrder,
-        StripeCalls,
     )
     from activities.stripe_words import Refund, Refunds
     from paysaga.domain.intent import Intent
@@ -94,6 +95,14 @@ class Collection:
             lambda _: intent_id,
             f"look at {intent_id}",
             self._bill.is_over,
+        )
+
+    async def capture(self, order: CaptureOrder) -> Intent:
+        """Take what is held, however long the gateway's answer takes: it was decided."""
+        return await self._ask(
+            StripeCalls.capture_intent,
+            lambda tries: order.model_copy(update={"generation": tries.generation}),
+            f"capture {order.money}",
         )
 
     async def close(self, order: CloseOrder) -> Intent:

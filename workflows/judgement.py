@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.stripe_calls import CloseOrder, IntentSearch
+    from activities.stripe_orders import CloseOrder, IntentSearch
     from activities.stripe_words import Refunds
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules

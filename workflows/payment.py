@@ -12,7 +12,7 @@ from temporalio.exceptions import CancelledError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Trouble
     from activities.orders import OrderRef
-    from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder
+    from activities.stripe_orders import CloseOrder, ConfirmOrder, IntentOrder
     from paysaga.domain import transitions as rules
     from paysaga.domain.declines import decline_for
     from paysaga.domain.intent import Intent, IntentStatus
@@ -28,9 +28,10 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows import policies
 from workflows.collection import Collection, Refused
+from workflows.holding import Holding
 from workflows.record import Record, Rule
 from workflows.repair import start_repair
-from workflows.requests import CancelRequest, KeyReused, NotNow, RetryRequest
+from workflows.requests import CancelRequest, CaptureRequest, KeyReused, NotNow, RetryRequest
 from workflows.reservation import Reservation
 from workflows.saga import Saga, to_the_end
 from workflows.settlement import Settlement
@@ -60,6 +61,7 @@ class PaymentWorkflow:
         self._settlement = Settlement(
             self._record, self._collection, self._reservation, self._watch
         )
+        self._holding = Holding(self._record, self._collection, self._observe)
         self._closes = 0
         self._refreshes = 0
         self._refresh_from = workflow.now()
@@ -130,6 +132,24 @@ class PaymentWorkflow:
         self._check_key(request.request)
         if self._state.is_over:
             raise NotNow(f"a payment that is {self._state.status} cannot be canceled")
+        if self._holding.request:
+            raise NotNow("the payment is being captured")
+
+    @workflow.update
+    async def capture(self, request: CaptureRequest) -> PaymentState:
+        """Take what is held; the answer tells what has become of it."""
+        self._remember(request.request)
+        self._holding.request = request
+        return await self._state_when(
+            lambda: self._state.is_over or self._holding.request is not request
+        )
+
+    @capture.validator
+    def _may_capture(self, request: CaptureRequest) -> None:
+        self._check_key(request.request)
+        if self._cancel_request:
+            raise NotNow("the payment is being canceled")
+        self._holding.check(request)
 
     @workflow.update
     async def refresh(self) -> PaymentState:
@@ -204,6 +224,7 @@ class PaymentWorkflow:
             money=payment.money,
             description=payment.description,
             statement_descriptor_suffix=payment.statement_descriptor_suffix,
+            capture_method=payment.capture_method,
             environment=payment.environment,
             correlation_id=payment.correlation_id,
             ordered_at=self._state.created_at,
@@ -219,18 +240,20 @@ class PaymentWorkflow:
         """Attempts, 3DS and waiting, until the payment is over."""
         await self._confirm(self._payment.method)
         while not self._state.is_over:
-            wake = await self._next()
             try:
-                await self._act(wake)
+                await self._act(await self._next())
             except Refused as refused:
                 workflow.logger.exception("the gateway refuses to tell or to cancel")
                 await self._park(refused)
                 self._watch.looks += 1
         if self._retry_request is not None:
             await self._answer(self._retry_request)
+        await self._holding.answer()
 
-    async def _act(self, wake: Wake | RetryRequest) -> None:
+    async def _act(self, wake: Wake | RetryRequest | CaptureRequest) -> None:
         match wake:
+            case CaptureRequest():
+                await self._holding.capture(wake)
             case Wake.LOOK:
                 await self._look()
             case Wake.DEADLINE:
@@ -281,7 +304,7 @@ class PaymentWorkflow:
         """The one place where the gateway's word moves the payment."""
         self._intent = intent
         if intent.status is IntentStatus.CANCELED:
-            await self._end(PaymentStatus.CANCELED, Reason.CANCELED_AT_GATEWAY)
+            await self._end(*self._canceled_at_gateway())
             return
         before, window = self._state.status, self._payment.policy.action_window
         await self._record.move(
@@ -297,6 +320,7 @@ class PaymentWorkflow:
                 state, attempt, decline_for("authentication_timeout"), workflow.now()
             )
         )
+        await self._holding.remind()
 
     async def _try_again(self, request: RetryRequest) -> None:
         if self._state.status is not PaymentStatus.AWAITING_RETRY:
@@ -445,7 +469,7 @@ class PaymentWorkflow:
             lambda state, _: rules.parked(state, Reason.GATEWAY_REFUSED, workflow.now(), said)
         )
 
-    async def _next(self) -> Wake | RetryRequest:
+    async def _next(self) -> Wake | RetryRequest | CaptureRequest:
         """Wait until there is something to do."""
         deadline, why = self._deadline()
         try:
@@ -458,7 +482,9 @@ class PaymentWorkflow:
             return self._called() or Wake.DEADLINE
         return self._called() or Wake.LOOK
 
-    def _called(self) -> Wake | RetryRequest | None:
+    def _called(self) -> Wake | RetryRequest | CaptureRequest | None:
+        if self._holding.request is not None:
+            return self._holding.request
         at_gateway = self._state.reason is Reason.GATEWAY_PROCESSING
         if not at_gateway and self.is_over():
             return Wake.END
@@ -473,6 +499,8 @@ class PaymentWorkflow:
                 return state.action_until - now, "the customer's time for 3DS ends"
             case PaymentStatus.AWAITING_RETRY:
                 return state.retry_until - now, "the hold ends"
+            case PaymentStatus.AUTHORIZED:
+                return self._holding.next_moment()
             case _:
                 return self._watch.pause, "look at the gateway again"
 
@@ -485,6 +513,8 @@ class PaymentWorkflow:
                 return self._state.attempts_left == 0 or self._hold_is_over()
             case PaymentStatus.PROCESSING:
                 return self._hold_is_over()
+            case PaymentStatus.AUTHORIZED:
+                return self._holding.is_over()
             case _:
                 return False
 
@@ -495,9 +525,17 @@ class PaymentWorkflow:
     def _verdict(self) -> tuple[PaymentStatus, Reason]:
         if self._cancel_request:
             return PaymentStatus.CANCELED, Reason.CANCEL_REQUESTED
+        if self._state.status is PaymentStatus.AUTHORIZED:
+            return PaymentStatus.EXPIRED, Reason.AUTHORIZATION_OVER
         if self._hold_is_over():
             return PaymentStatus.EXPIRED, Reason.HOLD_OVER
         return PaymentStatus.FAILED, Reason.ATTEMPTS_USED_UP
+
+    def _canceled_at_gateway(self) -> tuple[PaymentStatus, Reason]:
+        """By somebody there; or the hold of what was authorized is over."""
+        if self._state.capture_until and workflow.now() >= self._state.capture_until:
+            return PaymentStatus.EXPIRED, Reason.AUTHORIZATION_OVER
+        return PaymentStatus.CANCELED, Reason.CANCELED_AT_GATEWAY
 
     def _hold_is_over(self) -> bool:
         return workflow.now() >= self._state.retry_until

@@ -28,7 +28,10 @@ _NEXT: Final = {
     PaymentStatus.AWAITING_RETRY: (
         "The customer may try again. If they do not, the intent is canceled when the hold ends."
     ),
-    PaymentStatus.AUTHORIZED: "The money is held.",
+    PaymentStatus.AUTHORIZED: (
+        "The money is held until the shop captures it, all or a part. If it does not, the shop is"
+        " reminded a day before the end, and the hold is let go an hour before it."
+    ),
     PaymentStatus.NEEDS_OPERATOR: (
         "**A person must decide.** `payment-cli why` shows what was found and what may be done;"
         " `payment-cli repair` does it. The repair's run looks at the gateway with each nudge."
@@ -49,6 +52,7 @@ _NEXT_BY_REASON: Final = {
         " the pending activity for its last error."
     ),
     Reason.GATEWAY_PROCESSING: "The gateway has the money's outcome in its hands; it is looked at.",
+    Reason.CAPTURE_REQUESTED: "What is held is being captured.",
     Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
     Reason.REFUND_FAILED: (
         "**The refund failed.** `payment-cli why` shows why. Refund again (`payment-cli repair`),"
@@ -80,6 +84,11 @@ def details(state: PaymentState, attempt: Attempt | None) -> str:
         lines.append(f"- gateway: `{state.intent_id}`{charge}")
     if state.action_until:
         lines.append(f"- 3-D Secure until {state.action_until:%Y-%m-%d %H:%M:%S} UTC")
+    if state.capture_until:
+        lines.append(
+            f"- {state.amount_authorized} (minor units) held until"
+            f" {state.capture_until:%Y-%m-%d %H:%M:%S} UTC"
+        )
     if state.amount_captured:
         lines.append(
             f"- captured {state.amount_captured}, refunded {state.amount_refunded}, to be"
@@ -93,6 +102,7 @@ def search_attributes(state: PaymentState) -> Sequence[SearchAttributeUpdate[Any
     waits_until = {
         PaymentStatus.REQUIRES_ACTION: state.action_until,
         PaymentStatus.AWAITING_RETRY: state.retry_until,
+        PaymentStatus.AUTHORIZED: state.capture_until,
     }.get(state.status)
     return [
         addresses.PAYMENT_STATUS.value_set(state.status),

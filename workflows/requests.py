@@ -24,6 +24,14 @@ class CancelRequest(Message):
     request: RequestMark
 
 
+class CaptureRequest(Message):
+    """Take what is held, or so much of it in minor units."""
+
+    amount: int | None = None
+    actor: str
+    request: RequestMark
+
+
 class RepairRequest(Message):
     """What a person decides for a parked payment, why, and what shows it."""
 

@@ -6,7 +6,7 @@ from typing import Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.stripe_calls import RefundOrder
+    from activities.stripe_orders import RefundOrder
     from activities.stripe_words import Refunds
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules

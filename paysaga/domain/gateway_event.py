@@ -207,6 +207,8 @@ def _repeats(event: GatewayEvent, state: PaymentState) -> bool:
     match event.type:
         case "payment_intent.requires_action":
             return state.status is PaymentStatus.REQUIRES_ACTION
+        case "payment_intent.amount_capturable_updated":
+            return state.status is PaymentStatus.AUTHORIZED
         case "payment_intent.processing":
             return state.reason is Reason.GATEWAY_PROCESSING
         case "payment_intent.payment_failed":

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 
 from paysaga.domain.declines import Decline
-from paysaga.domain.intent import MethodFacts
+from paysaga.domain.intent import CaptureMethod, MethodFacts
 from paysaga.domain.ledger import Transfer
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money
@@ -86,6 +86,11 @@ class Reason(StrEnum):
     ACTION_ENDED = "action_ended"
     DECLINED = "declined"
     PAID = "paid"
+    AUTHORIZED = "authorized"
+    HOLD_ENDS_SOON = "hold_ends_soon"
+    CAPTURE_REQUESTED = "capture_requested"
+    CAPTURE_REFUSED = "capture_refused"
+    AUTHORIZATION_OVER = "authorization_over"
     ATTEMPTS_USED_UP = "attempts_used_up"
     HOLD_OVER = "hold_over"
     CANCEL_REQUESTED = "cancel_requested"
@@ -162,6 +167,7 @@ class Payment(Message):
     gateway_customer_id: str | None = None
     money: Money
     method: str
+    capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     description: str | None = None
     statement_descriptor_suffix: str | None = None
     return_url: str
@@ -176,7 +182,11 @@ class Payment(Message):
 
 
 class PaymentState(Message):
-    """A payment as it stands after its `version`-th change: one row, one answer, one event."""
+    """A payment as it stands after its `version`-th change: one row, one answer, one event.
+
+    With manual capture `amount_authorized` is held: it is captured before `capture_until`, or let
+    go then. `amount_to_capture` of it was asked for.
+    """
 
     id: str
     version: int
@@ -201,6 +211,10 @@ class PaymentState(Message):
     gateway_customer_id: str | None = None
     charge_id: str | None = None
     fulfillment: Fulfillment | None = None
+    capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
+    amount_authorized: int = 0
+    capture_until: AwareDatetime | None = None
+    amount_to_capture: int | None = None
     amount_captured: int = 0
     amount_refunded: int = 0
     amount_refund_pending: int = 0

@@ -267,6 +267,7 @@ def _status(kept: InDatabase, intent: IntentStatus) -> str:
     fitting: Mapping[IntentStatus, frozenset[PaymentStatus]] = {
         IntentStatus.SUCCEEDED: frozenset({PaymentStatus.SUCCEEDED}),
         IntentStatus.CANCELED: WITHOUT_MONEY,
+        IntentStatus.REQUIRES_CAPTURE: frozenset({PaymentStatus.AUTHORIZED}),
     }
     for ours in (kept.history.status, kept.row.status):
         if ours in fitting.get(intent, ()):

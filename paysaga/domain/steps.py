@@ -67,3 +67,20 @@ def known_by(state: PaymentState, intent: Intent) -> PaymentState:
             "method": intent.method or state.method,
         }
     )
+
+
+def through_processing(
+    state: PaymentState, at: datetime
+) -> tuple[tuple[Change, ...], PaymentState]:
+    """From `requires_action` and from a parked payment every way leads through `processing`."""
+    if state.status not in {PaymentStatus.REQUIRES_ACTION, PaymentStatus.NEEDS_OPERATOR}:
+        return (), state
+    after = moved(
+        state,
+        PaymentStatus.PROCESSING,
+        Reason.ACTION_ENDED,
+        at,
+        action_url=None,
+        action_until=None,
+    )
+    return (changed(after),), after

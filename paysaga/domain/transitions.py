@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from paysaga.domain.captures import held, is_what_was_asked_for
 from paysaga.domain.declines import Decline
-from paysaga.domain.intent import Intent, IntentStatus
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.ledger import captured, refunded
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
@@ -32,6 +33,7 @@ from paysaga.domain.steps import (
     changed,
     known_by,
     moved,
+    through_processing,
 )
 
 
@@ -66,6 +68,7 @@ def opened(payment: Payment, at: datetime) -> Change:
         retry_until=at + payment.policy.hold,
         gateway_customer_id=payment.gateway_customer_id,
         fulfillment=Fulfillment.PENDING if payment.has_order_service else None,
+        capture_method=payment.capture_method,
         created_at=at,
         updated_at=at,
     )
@@ -113,7 +116,7 @@ def observed(
     """What the gateway's word means for the payment: the changes to record, none if nothing is new.
 
     An intent that is not of this payment's amount and currency, or received another sum, decides
-    nothing: it parks. So does one that asks for a capture, which we never ask for, and one whose
+    nothing: it parks. So does one that holds money which was to be taken at once, and one whose
     money moves although the payment has ended without. A canceled one ends the payment: `ended`.
     """
     if state.status in WITHOUT_MONEY and intent.status is not IntentStatus.SUCCEEDED:
@@ -132,11 +135,13 @@ def observed(
             return _declined(known, intent, attempt, at)
         case IntentStatus.REQUIRES_ACTION:
             return _action_required(known, intent, attempt, at, action_window)
+        case IntentStatus.REQUIRES_CAPTURE:
+            return held(known, intent, attempt, at)
         case IntentStatus.PROCESSING:
             return _gateway_processing(known, at)
         case IntentStatus.REQUIRES_PAYMENT_METHOD | IntentStatus.REQUIRES_CONFIRMATION:
             return _declined(known, intent, attempt, at)
-        case IntentStatus.CANCELED | IntentStatus.REQUIRES_CAPTURE:
+        case IntentStatus.CANCELED:
             raise IllegalMove(f"{intent.status} is not an outcome of an attempt")
         case never:
             assert_never(never)
@@ -265,32 +270,21 @@ def shown(intent: Intent) -> str:
 
 
 def _is_not_ours(intent: Intent, state: PaymentState) -> bool:
-    other_sum = intent.status is IntentStatus.SUCCEEDED and intent.received != state.money.minor
-    asks_for_capture = intent.status is IntentStatus.REQUIRES_CAPTURE
-    return intent.money != state.money or other_sum or asks_for_capture
-
-
-def _through_processing(
-    state: PaymentState, at: datetime
-) -> tuple[tuple[Change, ...], PaymentState]:
-    """From `requires_action` and from a parked payment every way leads through `processing`."""
-    if state.status not in {PaymentStatus.REQUIRES_ACTION, PaymentStatus.NEEDS_OPERATOR}:
-        return (), state
-    after = moved(
-        state,
-        PaymentStatus.PROCESSING,
-        Reason.ACTION_ENDED,
-        at,
-        action_url=None,
-        action_until=None,
-    )
-    return (changed(after),), after
+    match intent.status:
+        case IntentStatus.SUCCEEDED:
+            is_as_asked = is_what_was_asked_for(intent.received, state)
+        case IntentStatus.REQUIRES_CAPTURE:
+            is_manual = state.capture_method is CaptureMethod.MANUAL
+            is_as_asked = is_manual and intent.capturable == state.money.minor
+        case _:
+            is_as_asked = True
+    return intent.money != state.money or not is_as_asked
 
 
 def _back_to_the_customer(
     state: PaymentState, attempt: Attempt, reason: Reason, at: datetime, decline: Decline | None
 ) -> tuple[Change, ...]:
-    before, now = _through_processing(state, at)
+    before, now = through_processing(state, at)
     after = moved(now, PaymentStatus.AWAITING_RETRY, reason, at, decline=decline)
     return (*before, changed(after, attempt))
 
@@ -300,7 +294,7 @@ def _paid(
 ) -> tuple[Change, ...]:
     if state.status is PaymentStatus.SUCCEEDED:
         return ()
-    before, now = _through_processing(state, at)
+    before, now = through_processing(state, at)
     after = moved(
         now,
         PaymentStatus.SUCCEEDED,
@@ -313,7 +307,8 @@ def _paid(
     )
     won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
     booked = state.amount_captured == intent.received  # parked after it was paid, say
-    money = () if booked else captured(state.id, intent.money)
+    taken = Money(minor=intent.received, currency=intent.money.currency)
+    money = () if booked else captured(state.id, taken)
     return (*before, changed(after, won, money))
 
 

@@ -16,13 +16,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.errors import Trouble
-from activities.stripe_calls import (
+from activities.stripe_calls import StripeCalls
+from activities.stripe_orders import (
     CloseOrder,
     ConfirmOrder,
     IntentOrder,
     IntentSearch,
     RefundOrder,
-    StripeCalls,
 )
 from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.money import Money

@@ -26,7 +26,8 @@ from activities.records import Records
 from activities.run_results import nudge_run, run_results
 from activities.runs import start_run
 from activities.stripe_audit import Audited, AuditOrder, Movements, MovementsOrder
-from activities.stripe_calls import (
+from activities.stripe_orders import (
+    CaptureOrder,
     CloseOrder,
     ConfirmOrder,
     FoundIntent,
@@ -104,6 +105,11 @@ class Gateway:
         return self._intents[intent_id]
 
     @activity.defn
+    async def capture_intent(self, order: CaptureOrder) -> Intent:
+        self.calls.append(("capture", order.intent_id))
+        return self.becomes(order.payment_id, "succeeded", received=order.money.minor)
+
+    @activity.defn
     async def close_intent(self, order: CloseOrder) -> Intent:
         self.calls.append(("close", order.intent_id))
         if self._intents[order.intent_id].status is IntentStatus.SUCCEEDED:
@@ -150,7 +156,7 @@ class Gateway:
     async def list_movements(self, _order: MovementsOrder) -> Movements:
         return Movements(movements=(), count=0)
 
-    def becomes(self, payment_id: str, word: str) -> Intent:
+    def becomes(self, payment_id: str, word: str, received: int | None = None) -> Intent:
         """The payment's intent is now what the word says, as the gateway would show it."""
         intent_id = f"pi_{payment_id.removeprefix('pay_')}"
         before = self._intents[intent_id]
@@ -168,7 +174,8 @@ class Gateway:
             facts["charge_id"] = f"ch_{next(_numbers)}"
             facts["method"] = MethodFacts(kind="card", brand="visa", last4="4242", funding="credit")
         if word == "succeeded":
-            facts["received"] = before.money.minor
+            facts["received"] = before.money.minor if received is None else received
+        facts["capturable"] = before.money.minor if word == "requires_capture" else 0
         self._intents[intent_id] = before.model_copy(update=facts)
         return self._intents[intent_id]
 
@@ -349,6 +356,7 @@ async def working(
                     gateway.create_intent,
                     gateway.confirm_intent,
                     gateway.retrieve_intent,
+                    gateway.capture_intent,
                     gateway.close_intent,
                     gateway.refund_intent,
                     gateway.retrieve_refund,

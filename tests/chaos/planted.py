@@ -18,7 +18,8 @@ from temporalio.exceptions import ApplicationError
 from activities.errors import Trouble
 from activities.orders import OrderAnswer, OrderRef, Orders
 from activities.records import Records
-from activities.stripe_calls import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder, StripeCalls
+from activities.stripe_calls import StripeCalls
+from activities.stripe_orders import CloseOrder, ConfirmOrder, IntentOrder, RefundOrder
 from activities.stripe_words import Refund, as_refund
 from api.app import create_app
 from paysaga.database.rows import transfer_columns

@@ -2,7 +2,8 @@
 
 from temporalio import activity
 
-from activities.stripe_calls import ConfirmOrder, StripeCalls
+from activities.stripe_calls import StripeCalls
+from activities.stripe_orders import ConfirmOrder
 from paysaga.domain.intent import Intent
 from tests.fault_matrix.cells import LOST
 

@@ -26,7 +26,7 @@ from tests.workflows.exchange import Exchange
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.repair import RepairWorkflow
-from workflows.requests import CancelRequest, RetryRequest
+from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
 RepairRun = WorkflowHandle[RepairWorkflow, PaymentState]
@@ -81,6 +81,11 @@ class Running:
                 actor="customer:cst_1", request=RequestMark(key="cancel-1", fingerprint="c")
             ),
         )
+
+    async def capture(self, amount: int | None = None, key: str = "capture-1") -> PaymentState:
+        mark = RequestMark(key=key, fingerprint=key)
+        request = CaptureRequest(amount=amount, actor="service:shop", request=mark)
+        return await self.run.execute_update(PaymentWorkflow.capture, request)
 
     async def refresh(self) -> PaymentState:
         return await self.run.execute_update(PaymentWorkflow.refresh)

@@ -14,7 +14,8 @@ from temporalio.worker import (
 )
 
 from activities.stripe_audit import Audited, AuditOrder, Movements, MovementsOrder
-from activities.stripe_calls import (
+from activities.stripe_orders import (
+    CaptureOrder,
     CloseOrder,
     ConfirmOrder,
     FoundIntent,
@@ -70,6 +71,7 @@ class Gateway(Protocol):
     async def create_intent(self, order: IntentOrder) -> Intent: ...
     async def confirm_intent(self, order: ConfirmOrder) -> Intent: ...
     async def retrieve_intent(self, intent_id: str) -> Intent: ...
+    async def capture_intent(self, order: CaptureOrder) -> Intent: ...
     async def close_intent(self, order: CloseOrder) -> Intent: ...
     async def refund_intent(self, order: RefundOrder) -> Refund: ...
     async def retrieve_refund(self, refund_id: str) -> Refund: ...
@@ -112,6 +114,7 @@ class Exchange(Interceptor):
                 self.create_intent,
                 self.confirm_intent,
                 self.retrieve_intent,
+                self.capture_intent,
                 self.close_intent,
                 self.refund_intent,
                 self.retrieve_refund,
@@ -135,6 +138,10 @@ class Exchange(Interceptor):
     @activity.defn
     async def retrieve_intent(self, intent_id: str) -> Intent:
         return await self._gateway.retrieve_intent(intent_id)
+
+    @activity.defn
+    async def capture_intent(self, order: CaptureOrder) -> Intent:
+        return await self._gateway.capture_intent(order)
 
     @activity.defn
     async def close_intent(self, order: CloseOrder) -> Intent:

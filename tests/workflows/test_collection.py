@@ -9,7 +9,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.errors import Trouble, not_searched_through
-from activities.stripe_calls import FoundIntent, IntentOrder, IntentSearch
+from activities.stripe_orders import FoundIntent, IntentOrder, IntentSearch
 from paysaga.domain.payment import PaymentStatus
 from tests.fakes import NOON, FakeGateway, trouble
 from tests.workflows.conftest import Start, World

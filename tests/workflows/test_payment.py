@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities.errors import Trouble
-from activities.stripe_calls import ConfirmOrder, IntentOrder
+from activities.stripe_orders import ConfirmOrder, IntentOrder
 from paysaga.domain.intent import IntentStatus
 from paysaga.domain.payment import AttemptStatus, Fulfillment, PaymentStatus, Reason, RequestMark
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble

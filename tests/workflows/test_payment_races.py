@@ -38,7 +38,7 @@ from temporalio.worker import (
 
 from activities.errors import Trouble
 from activities.records import NOT_WRITABLE, ORDER_TAKEN
-from activities.stripe_calls import CloseOrder, ConfirmOrder, RefundOrder
+from activities.stripe_orders import CloseOrder, ConfirmOrder, RefundOrder
 from activities.stripe_words import Refund
 from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.payment import (

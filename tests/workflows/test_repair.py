@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
 from activities.runs import start_run
-from activities.stripe_calls import RefundOrder
+from activities.stripe_orders import RefundOrder
 from activities.stripe_words import Refund
 from paysaga.domain import transitions as rules
 from paysaga.domain.intent import IntentStatus

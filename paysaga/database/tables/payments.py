@@ -22,6 +22,7 @@ from paysaga.database.columns import (
     whole,
 )
 from paysaga.domain.ids import PAYMENT
+from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.payment import FINAL, HOLDS_ORDER, AttemptStatus, Fulfillment, PaymentStatus
 
 _TEXT: Final = 255
@@ -45,9 +46,17 @@ class PaymentRow(Row, table=True):
         currency_code(),
         one_of("status", PaymentStatus),
         one_of("fulfillment", Fulfillment),
+        one_of("capture_method", CaptureMethod),
         *whole("amount", "amount_captured", "amount_refunded", "amount_refund_pending"),
         check("amount_not_negative", "amount >= 0"),
         check("captured_within_amount", "amount_captured BETWEEN 0 AND amount"),
+        *whole("amount_authorized", "amount_to_capture"),
+        check("authorized_within_amount", "amount_authorized BETWEEN 0 AND amount"),
+        check("to_capture_within_authorized", "amount_to_capture BETWEEN 1 AND amount_authorized"),
+        check("authorized_has_deadline", "status <> 'authorized' OR capture_until IS NOT NULL"),
+        check(
+            "authorized_is_captured_later", "status <> 'authorized' OR capture_method = 'manual'"
+        ),
         check("refunded_not_negative", "amount_refunded >= 0 AND amount_refund_pending >= 0"),
         check(
             "refunds_within_captured", "amount_refunded + amount_refund_pending <= amount_captured"
@@ -102,6 +111,10 @@ class PaymentRow(Row, table=True):
     gateway_customer_id: str | None = None
     charge_id: str | None = None
     fulfillment: str | None = None
+    capture_method: str
+    amount_authorized: int = Field(sa_type=MINOR)
+    capture_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    amount_to_capture: int | None = Field(default=None, sa_type=MINOR)
     amount_captured: int = Field(sa_type=MINOR)
     amount_refunded: int = Field(sa_type=MINOR)
     amount_refund_pending: int = Field(sa_type=MINOR)
