@@ -86,6 +86,8 @@ class Changing:
             raise self._refusal(NotCapturable, await self._now()) from error
         except NoAnswerYet:
             return self._later(await self._now())
+        if state.amount_to_capture is not None and not state.is_over:
+            return self._later(state)  # the gateway is still at it
         if state.status is not PaymentStatus.SUCCEEDED:
             raise self._refusal(CaptureRefused, state)
         return self._view(state)

@@ -105,6 +105,7 @@ class FakeGateway:
         self.others: dict[str, Intent] = {}
         self.cannot_cancel: IntentStatus | None = None
         self.charges = 0
+        self.captures: deque[str] = deque()
         self.held_until: datetime | None = None
         self.intent = Intent(
             id="pi_1", status=IntentStatus.REQUIRES_PAYMENT_METHOD, money=PRICE, customer_id="cus_1"
@@ -130,7 +131,9 @@ class FakeGateway:
     async def capture_intent(self, order: CaptureOrder) -> Intent:
         self._called("capture", order)
         if self.intent.status is IntentStatus.REQUIRES_CAPTURE:
-            self._intent_is("succeeded", received=order.money.minor, capturable=0)
+            word = self.captures.popleft() if self.captures else "succeeded"
+            received = order.money.minor if word == "succeeded" else 0
+            self._intent_is(word, received=received, capturable=0)
         return self.intent
 
     @activity.defn

@@ -71,10 +71,10 @@ def has_real_account() -> bool:
 
 
 @asynccontextmanager
-async def gateway(directory: Path) -> AsyncIterator[Simulated]:
+async def gateway(directory: Path, clock: Clock = utc_now) -> AsyncIterator[Simulated]:
     """The simulator, or a real Stripe test account when its key is set."""
     if not has_real_account():
-        async with running_simulator(directory) as simulated:
+        async with running_simulator(directory, clock) as simulated:
             yield simulated
         return
     key = os.environ["STRIPE_TEST_KEY"]

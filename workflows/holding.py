@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
 from workflows.collection import Collection, Refused
 from workflows.record import Record
 from workflows.requests import CaptureRequest, NotNow
+from workflows.watch import Watch
 
 
 class Holding:
@@ -25,11 +26,14 @@ class Holding:
         self,
         record: Record,
         collection: Collection,
+        watch: Watch,
         observe: Callable[[Intent], Awaitable[None]],
     ) -> None:
         self.request: CaptureRequest | None = None
+        self._is_asking = False
         self._record = record
         self._collection = collection
+        self._watch = watch
         self._observe = observe
 
     def check(self, request: CaptureRequest) -> None:
@@ -41,27 +45,35 @@ class Holding:
         state = self._state
         if state.status is not PaymentStatus.AUTHORIZED:
             raise NotNow(f"a payment that is {state.status} holds nothing to capture")
-        if self.request is not None:
+        if self.is_capturing:
             raise NotNow("another capture of this payment is under way")
         if self.is_over():
             raise NotNow("the time to capture is over")
         if request.amount is not None and request.amount > state.amount_authorized:
             raise NotNow("more than is held cannot be captured")
 
+    @property
+    def is_capturing(self) -> bool:
+        """Whether a capture was taken on and is not decided yet."""
+        return self.request is not None or self._state.amount_to_capture is not None
+
     def is_over(self) -> bool:
         """Whether the money has to be let go, a little before the gateway does."""
-        return self.request is None and workflow.now() >= self._end
+        return not self.is_capturing and workflow.now() >= self._end
 
     def next_moment(self) -> tuple[timedelta, str]:
         """When there is something to do if nobody asks for anything."""
         now = workflow.now()
+        if self.is_capturing:
+            return self._watch.pause, "look at the gateway again"
         if now < self._reminder:
             return self._reminder - now, "the shop is reminded to capture"
         return self._end - now, "the time to capture ends"
 
     async def remind(self) -> None:
         """The shop hears that the hold ends soon, if it does."""
-        if self._state.status is PaymentStatus.AUTHORIZED and workflow.now() >= self._reminder:
+        held = self._state.status is PaymentStatus.AUTHORIZED and not self.is_capturing
+        if held and workflow.now() >= self._reminder:
             await self._record.move(lambda state, _: captures.hold_ends_soon(state, workflow.now()))
 
     async def capture(self, request: CaptureRequest) -> None:
@@ -76,6 +88,11 @@ class Holding:
                 await self._take(self._state)
         finally:
             self.request = None
+
+    async def seen(self, intent: Intent) -> None:
+        """A look that shows the money held as before: what was asked for came to nothing."""
+        if intent.status is IntentStatus.REQUIRES_CAPTURE and not self._is_asking:
+            await self._refused("the gateway holds the money still")
 
     async def answer(self) -> None:
         """The payment ended before the capture could begin: a repeat is to hear the same."""
@@ -96,15 +113,16 @@ class Holding:
             money=Money(minor=asked.amount_to_capture or 0, currency=asked.money.currency),
             decision=asked.version,
         )
+        self._is_asking = True
         try:
             intent = await self._collection.capture(order)
         except Refused as refused:
             workflow.logger.exception("the gateway refuses the capture")
             await self._refused(refused.message)
             return
+        finally:
+            self._is_asking = False
         await self._observe(intent)
-        if intent.status is IntentStatus.REQUIRES_CAPTURE:
-            await self._refused("the gateway holds the money still")
 
     async def _refused(self, why: str) -> None:
         await self._record.move(

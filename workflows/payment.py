@@ -61,7 +61,7 @@ class PaymentWorkflow:
         self._settlement = Settlement(
             self._record, self._collection, self._reservation, self._watch
         )
-        self._holding = Holding(self._record, self._collection, self._observe)
+        self._holding = Holding(self._record, self._collection, self._watch, self._observe)
         self._closes = 0
         self._refreshes = 0
         self._refresh_from = workflow.now()
@@ -132,7 +132,7 @@ class PaymentWorkflow:
         self._check_key(request.request)
         if self._state.is_over:
             raise NotNow(f"a payment that is {self._state.status} cannot be canceled")
-        if self._holding.request:
+        if self._holding.is_capturing:
             raise NotNow("the payment is being captured")
 
     @workflow.update
@@ -310,6 +310,7 @@ class PaymentWorkflow:
         await self._record.move(
             lambda state, attempt: rules.observed(state, intent, attempt, workflow.now(), window)
         )
+        await self._holding.seen(intent)
         self._watch.saw(news=self._state.status is not before)
 
     async def _after_the_deadline(self) -> None:

@@ -223,8 +223,8 @@ class PaymentState(Message):
 
     @property
     def attempts_left(self) -> int:
-        """How many more attempts the customer may make; none once the payment is final."""
-        if self.status in FINAL:
+        """How many more attempts the customer may make; none once the money is held or final."""
+        if self.status in FINAL or self.status is PaymentStatus.AUTHORIZED:
             return 0
         return max(0, self.attempts_allowed - self.attempts_used)
 

@@ -117,12 +117,13 @@ def marked_succeeded(
     if state.status is not PaymentStatus.NEEDS_OPERATOR:
         return ()
     booked = state.amount_captured > 0
+    taken = state.amount_captured or state.amount_to_capture or state.money.minor
     after = moved(
         state,
         PaymentStatus.SUCCEEDED,
         Reason.MARKED_SUCCEEDED,
         at,
-        amount_captured=state.amount_captured or state.money.minor,
+        amount_captured=taken,
         decline=None,
     )
     won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at)
@@ -132,7 +133,9 @@ def marked_succeeded(
             actor=by.actor,
             note=by.note,
             attempt=None if booked else won,
-            transfers=() if booked else captured(state.id, state.money),
+            transfers=()
+            if booked
+            else captured(state.id, Money(minor=taken, currency=state.money.currency)),
         ),
     )
 

@@ -276,8 +276,10 @@ def _is_not_ours(intent: Intent, state: PaymentState) -> bool:
         case IntentStatus.REQUIRES_CAPTURE:
             is_manual = state.capture_method is CaptureMethod.MANUAL
             is_as_asked = is_manual and intent.capturable == state.money.minor
-        case _:
+        case IntentStatus.PROCESSING | IntentStatus.CANCELED:
             is_as_asked = True
+        case _:
+            is_as_asked = not state.amount_authorized  # what was held has no way back
     return intent.money != state.money or not is_as_asked
 
 
@@ -332,6 +334,8 @@ def _action_required(
 def _gateway_processing(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     if state.status is PaymentStatus.PROCESSING and state.reason is Reason.GATEWAY_PROCESSING:
         return ()
+    if state.status is PaymentStatus.AUTHORIZED:
+        return ()  # it is being captured
     after = moved(
         state,
         PaymentStatus.PROCESSING,

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,13 +18,14 @@ from temporalio.testing import ActivityEnvironment
 from activities.errors import Trouble
 from activities.stripe_calls import StripeCalls
 from activities.stripe_orders import (
+    CaptureOrder,
     CloseOrder,
     ConfirmOrder,
     IntentOrder,
     IntentSearch,
     RefundOrder,
 )
-from paysaga.domain.intent import Intent, IntentStatus
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.money import Money
 from tests.fakes import PRICE
 from tests.simulated import Simulated, gateway, has_real_account
@@ -38,6 +39,7 @@ INTENT = {
     "object": "payment_intent",
     "amount": 1250,
     "amount_received": 0,
+    "amount_capturable": 0,
     "currency": "eur",
     "customer": "cus_1",
     "latest_charge": None,
@@ -82,6 +84,7 @@ class Desk:
         generation: int = 0,
         customer_generation: int = 0,
         customer: str | None = None,
+        capture_method: CaptureMethod = CaptureMethod.AUTOMATIC,
     ) -> Intent:
         order = IntentOrder(
             payment_id=self.payment_id,
@@ -95,6 +98,7 @@ class Desk:
             ordered_at=datetime.now(UTC),
             generation=generation,
             customer_generation=customer_generation,
+            capture_method=capture_method,
         )
         return await ActivityEnvironment().run(self.calls.create_intent, order)
 
@@ -119,6 +123,22 @@ class Desk:
             generation=generation,
         )
         return await ActivityEnvironment().run(self.calls.confirm_intent, order)
+
+    async def held(self) -> Intent:
+        """An intent whose money is held."""
+        return await self.confirm(await self.intent(capture_method=CaptureMethod.MANUAL))
+
+    async def capture(
+        self, intent: Intent, minor: int = PRICE.minor, *, generation: int = 0
+    ) -> Intent:
+        order = CaptureOrder(
+            payment_id=self.payment_id,
+            intent_id=intent.id,
+            money=Money(minor=minor, currency="EUR"),
+            decision=5,
+            generation=generation,
+        )
+        return await ActivityEnvironment().run(self.calls.capture_intent, order)
 
     async def close(self, intent: Intent, *, generation: int = 0) -> Intent:
         order = CloseOrder(payment_id=self.payment_id, intent_id=intent.id, generation=generation)
@@ -502,6 +522,101 @@ class TestAttemptAfterAttempt:
         sent = [entry for entry in await simulated.journal() if entry.get("path") == path]
         assert I.REQUIRES_ACTION is found.status
         assert 1 == len({entry["idempotency_key"] for entry in sent if entry["kind"] == "request"})
+
+
+class TestCapture:
+    @pytest.mark.stripe
+    async def test_a_hold_says_how_much_and_until_when(self, desk: Desk) -> None:
+        """Nothing is received yet; a card's hold ends about a week later."""
+        held = await desk.held()
+
+        assert (I.REQUIRES_CAPTURE, PRICE.minor, 0) == (
+            held.status,
+            held.capturable,
+            held.received,
+        )
+        assert held.capture_before is not None
+        assert timedelta(days=4) < held.capture_before - datetime.now(UTC) < timedelta(days=32)
+
+    @pytest.mark.stripe
+    @pytest.mark.parametrize("minor", [PRICE.minor, 500])
+    async def test_all_or_a_part_is_taken(self, desk: Desk, minor: int) -> None:
+        """What was asked for is received, and nothing is held any more."""
+        captured = await desk.capture(await desk.held(), minor)
+
+        assert (I.SUCCEEDED, minor, 0) == (
+            captured.status,
+            captured.received,
+            captured.capturable,
+        )
+
+    @pytest.mark.stripe
+    async def test_a_second_capture_takes_nothing(self, desk: Desk) -> None:
+        """A hold is captured once, whatever the second asks for."""
+        held = await desk.held()
+        first = await desk.capture(held, 500)
+
+        assert first == await desk.capture(held, 700, generation=1)
+
+    @pytest.mark.stripe
+    async def test_what_was_let_go_is_not_taken(self, desk: Desk) -> None:
+        """A canceled hold is answered as it is."""
+        held = await desk.held()
+        await desk.close(held)
+
+        assert I.CANCELED is (await desk.capture(held)).status
+
+    @pytest.mark.parametrize(
+        ("kind", "type_"),
+        [
+            ("effect_reply_lost", Trouble.UNREACHABLE),
+            ("refuse_before", Trouble.UNREACHABLE),
+            ("sticky_500", Trouble.STICKY),
+            ("key_in_use", Trouble.LATER),
+        ],
+    )
+    async def test_a_lost_capture_is_taken_once(
+        self, desk: Desk, simulated: Simulated, kind: str, type_: Trouble
+    ) -> None:
+        """Whatever became of the first call, the next one knows or does it."""
+        held = await desk.held()
+        await simulated.arm("payment_intents.capture", kind)
+        with pytest.raises(ApplicationError) as lost:
+            await desk.capture(held, 500)
+
+        again = await desk.capture(held, 500, generation=int(type_ is Trouble.STICKY))
+
+        taken = [entry for entry in await simulated.charged() if entry["amount"] == 500]
+        mine = [entry for entry in taken if entry["payment_intent"] == held.id]
+        assert type_ == lost.value.type
+        assert (I.SUCCEEDED, 500, 1) == (again.status, again.received, len(mine))
+
+    async def test_a_hold_that_ends_between_look_and_capture(self) -> None:
+        """The gateway refuses the capture for the intent's state: a look tells which."""
+        held = {**INTENT, "status": "requires_capture", "amount_capturable": 1250}
+        refusal = {"error": {"type": "invalid_request_error", "code": STATE_CODE, "message": ""}}
+        told = Told((200, held), (400, refusal), (200, {**INTENT, "status": "canceled"}))
+        calls = StripeCalls(stripe.StripeClient("sk_test_1", http_client=told))
+
+        seen = await calls.capture_intent(
+            CaptureOrder(payment_id="pay_1", intent_id="pi_1", money=PRICE, decision=1)
+        )
+
+        assert I.CANCELED is seen.status
+
+    async def test_a_refused_capture_is_refused(self) -> None:
+        """Any other refusal changes nothing at the gateway, and is told as one."""
+        held = {**INTENT, "status": "requires_capture", "amount_capturable": 1250}
+        refusal = {"error": {"type": "invalid_request_error", "code": "amount_too_large"}}
+        told = Told((200, held), (400, refusal))
+        calls = StripeCalls(stripe.StripeClient("sk_test_1", http_client=told))
+
+        with pytest.raises(ApplicationError) as refused:
+            await calls.capture_intent(
+                CaptureOrder(payment_id="pay_1", intent_id="pi_1", money=PRICE, decision=1)
+            )
+
+        assert Trouble.REFUSED == refused.value.type
 
 
 class TestClose:

@@ -95,12 +95,14 @@ def intent(paid: Payment, status: IntentStatus = IntentStatus.SUCCEEDED, number:
     """The payment's intent, as the gateway shows it after so many confirms."""
     won = status is IntentStatus.SUCCEEDED
     waits = status is IntentStatus.REQUIRES_ACTION
+    holds = status is IntentStatus.REQUIRES_CAPTURE
     lost = status is IntentStatus.REQUIRES_PAYMENT_METHOD
     return Intent(
         id=f"pi_{paid.id}",
         status=status,
         money=paid.money,
         received=paid.money.minor if won else 0,
+        capturable=paid.money.minor if holds else 0,
         customer_id=f"cus_{paid.customer_id}",
         charge_id=f"ch_{paid.id}_{number}",
         action_url="https://gateway.example/3ds" if waits else None,

@@ -13,9 +13,10 @@ from paysaga.database.balances import Balances
 from paysaga.database.engine import Sessions, sessions
 from paysaga.database.reads import Reads
 from paysaga.database.tables import EVENTS
+from paysaga.domain import captures
 from paysaga.domain.declines import decline_for
 from paysaga.domain.fees import fee_booked
-from paysaga.domain.intent import IntentStatus
+from paysaga.domain.intent import CaptureMethod, IntentStatus
 from paysaga.domain.ledger import Account, balances
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
@@ -26,6 +27,7 @@ from paysaga.domain.payment import (
     PaymentState,
     PaymentStatus,
     Reason,
+    RequestMark,
 )
 from paysaga.domain.steps import IllegalMove
 from paysaga.domain.transitions import (
@@ -87,6 +89,13 @@ class Walk:
             return ways
         ways += [partial(self._observed, attempt, status) for status in IntentStatus]
         ways += [partial(self._ended, attempt, status) for status in _CLOSING]
+        if self.state.status is PaymentStatus.AUTHORIZED:
+            ways += [
+                lambda: captures.capture_asked(self.state, 500, self.at, "shop", self._mark()),
+                lambda: captures.capture_refused(self.state, self.at, "not now"),
+                lambda: captures.hold_ends_soon(self.state, self.at),
+                lambda: self._captured(attempt),
+            ]
         lost = decline_for("insufficient_funds")
         if attempt.ended_at is None:
             ways += [
@@ -108,6 +117,15 @@ class Walk:
     def _observed(self, attempt: Attempt, status: IntentStatus) -> Way:
         shown = intent(self.paid, status, attempt.number)
         return observed(self.state, shown, attempt, self.at, WINDOW)
+
+    def _captured(self, attempt: Attempt) -> Way:
+        shown = intent(self.paid, IntentStatus.SUCCEEDED, attempt.number)
+        taken = shown.model_copy(update={"received": self.state.amount_to_capture or 700})
+        return observed(self.state, taken, attempt, self.at, WINDOW)
+
+    def _mark(self) -> RequestMark:
+        key = f"capture-{self.state.version}"
+        return RequestMark(key=key, fingerprint=key)
 
     def _ended(self, attempt: Attempt, status: PaymentStatus) -> Way:
         return ended(
@@ -143,12 +161,14 @@ def _allowed(make: Callable[[], Way]) -> Way | None:
     choices=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 90)), min_size=1, max_size=25),
     cuts=st.lists(st.integers(1, 4), min_size=30, max_size=30),
     repeats=st.lists(st.booleans(), min_size=30, max_size=30),
+    method=st.sampled_from(CaptureMethod),
 )
 async def test_wherever_a_payment_goes_the_rows_follow(
     engine: AsyncEngine,
     choices: list[tuple[int, int]],
     cuts: list[int],
     repeats: list[bool],
+    method: CaptureMethod,
 ) -> None:
     """
     Any legal way, cut into any batches, some of them sent twice: the row is the state, the books
@@ -156,7 +176,7 @@ async def test_wherever_a_payment_goes_the_rows_follow(
     """
     database = sessions(engine)
     records, reads = Records(database), Reads(database)
-    walk = Walk(payment())
+    walk = Walk(payment().model_copy(update={"capture_method": method}))
     for choice, seconds in choices:
         walk.go(choice, seconds)
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from paysaga.domain import captures
 from paysaga.domain import transitions as rules
 from paysaga.domain.declines import DECLINES, decline_for
-from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus, MethodFacts
 from paysaga.domain.ledger import Account
 from paysaga.domain.money import Money
 from paysaga.domain.payment import (
@@ -34,6 +35,7 @@ from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 S = PaymentStatus
 I = IntentStatus  # noqa: E741 - beside S it reads as what it is
 WINDOW = timedelta(minutes=15)
+PART = 500
 TIMEOUT = decline_for("authentication_timeout")
 MARK = RequestMark(key="retry-1", fingerprint="fingerprint-2")
 
@@ -77,6 +79,7 @@ def intents(draw: st.DrawFn, money: st.SearchStrategy[Money] = ours | others) ->
         status=status,
         money=worth,
         received=worth.minor if status is I.SUCCEEDED else 0,
+        capturable=worth.minor if status is I.REQUIRES_CAPTURE else 0,
         customer_id=draw(st.none() | st.just("cus_1")),
         charge_id=draw(st.none() | st.sampled_from(["ch_1", "ch_2"])),
         action_url="https://gateway.example/3ds" if status is I.REQUIRES_ACTION else None,
@@ -173,10 +176,10 @@ class TestState:
 
     @pytest.mark.parametrize("status", PaymentStatus)
     def test_final_payment_has_no_attempt_left(self, status: PaymentStatus) -> None:
-        """One of three is used; nobody is promised another once the payment is final."""
+        """One of three is used; nobody is promised another once the money is held, or over."""
         left = in_status(status).attempts_left
 
-        assert (0 if status in OVER else 2) == left
+        assert (0 if status in OVER | {S.AUTHORIZED} else 2) == left
 
     def test_attempts_left_is_never_negative(self) -> None:
         """A limit that was lowered below what is used leaves none, not less than none."""
@@ -746,12 +749,14 @@ class TestParked:
 class AnyOrder(RuleBasedStateMachine):
     """Every function in every order: what is refused changes nothing, what is taken adds up."""
 
+    capture_method = CaptureMethod.AUTOMATIC
+    taken = frozenset({PRICE.minor})
+
     def __init__(self) -> None:
         super().__init__()
         self.at = NOON
-        self.changes: list[Change] = [
-            rules.opened(a_payment(has_order_service=True), self.at),
-        ]
+        payment = a_payment(has_order_service=True, capture_method=self.capture_method)
+        self.changes: list[Change] = [rules.opened(payment, self.at)]
         first, self.attempt = begun_by(
             rules.attempted(self.state, "pm_1", self.at, actor="service:shop")
         )
@@ -806,7 +811,7 @@ class AnyOrder(RuleBasedStateMachine):
             again = rules.observed(self.state, intent, self.attempt, self.at, WINDOW)
             assert () == again
 
-    @precondition(lambda self: self.state.is_final)
+    @precondition(lambda self: self.state.is_final and not self.state.amount_authorized)
     @rule(status=st.sampled_from([I.REQUIRES_PAYMENT_METHOD, I.PROCESSING]))
     def late_word(self, status: IntentStatus) -> None:
         """A final payment is not moved by a word that comes late."""
@@ -858,7 +863,8 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def end(self, status: PaymentStatus, reason: Reason) -> None:
         """A payment without money ends once; one with money does not end without it."""
-        if self.state.status is S.SUCCEEDED:
+        held = self.state.status is S.AUTHORIZED and status is S.FAILED
+        if held or self.state.status is S.SUCCEEDED:
             with pytest.raises(IllegalMove):
                 rules.ended(
                     self.state, self.attempt, status, reason, self.at, intent=None, actor="workflow"
@@ -944,10 +950,10 @@ class AnyOrder(RuleBasedStateMachine):
         """All or nothing is captured, and no more is given back than was taken."""
         state = self.state
 
-        assert state.amount_captured in {0, PRICE.minor}
+        assert state.amount_captured in {0, *self.taken}
         assert state.amount_refunded in {0, state.amount_captured}
         assert state.amount_refund_pending in {0, state.amount_captured - state.amount_refunded}
-        assert state.amount_captured == PRICE.minor or state.status is not S.SUCCEEDED
+        assert state.amount_captured in self.taken or state.status is not S.SUCCEEDED
 
     @invariant()
     def books_balance(self) -> None:
@@ -978,5 +984,55 @@ class AnyOrder(RuleBasedStateMachine):
         assert first.model_dump(include=fixed) == self.state.model_dump(include=fixed)
 
 
+class AnyOrderHeld(AnyOrder):
+    """The same with money that is held first, and captured in whole or in part."""
+
+    capture_method = CaptureMethod.MANUAL
+    taken = frozenset({PRICE.minor, PART})
+
+    @precondition(lambda self: self.state.status is S.AUTHORIZED)
+    @rule(amount=st.sampled_from([None, PART]))
+    def ask_for_it(self, amount: int | None) -> None:
+        """A capture is asked for, and is known by its request."""
+        self.changes.extend(captures.capture_asked(self.state, amount, self._now(), "shop", MARK))
+
+        assert (S.AUTHORIZED, amount or PRICE.minor) == (
+            self.state.status,
+            self.state.amount_to_capture,
+        )
+
+    @precondition(lambda self: not self.state.is_final and self.state.amount_to_capture)
+    @rule()
+    def take_it(self) -> None:
+        """The gateway has captured what was asked for, and that is booked."""
+        captured = an_intent(I.SUCCEEDED, received=self.state.amount_to_capture)
+        changes, self.attempt = told(
+            rules.observed(self.state, captured, self.attempt, self._now(), WINDOW), self.attempt
+        )
+        self.changes.extend(changes)
+
+        assert S.SUCCEEDED is self.state.status
+
+    @precondition(lambda self: self.state.status is S.AUTHORIZED)
+    @rule()
+    def refuse_it(self) -> None:
+        """The gateway will not take it: another may be asked for."""
+        self.changes.extend(captures.capture_refused(self.state, self._now(), "no"))
+
+        assert self.state.amount_to_capture is None
+        assert () == captures.capture_refused(self.state, self.at, "no")
+
+    @rule()
+    def remind(self) -> None:
+        """Only of what is held, and once."""
+        held = self.state.status is S.AUTHORIZED
+        self.changes.extend(captures.hold_ends_soon(self.state, self._now()))
+
+        assert held == (self.state.reason is Reason.HOLD_ENDS_SOON) or not held
+        assert () == captures.hold_ends_soon(self.state, self.at)
+
+
 TestAnyOrder = AnyOrder.TestCase
+TestAnyOrderHeld = AnyOrderHeld.TestCase
+TestAnyOrderHeld.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -1,6 +1,7 @@
 """Manual capture: money that is held, taken when the shop asks, and let go in time."""
 
 import asyncio
+from collections import deque
 from datetime import timedelta
 
 import pytest
@@ -282,3 +283,63 @@ class TestEnd:
             world.records.state.reason,
         )
         assert "close" == world.gateway.calls[-1]
+
+
+class TestSlowCapture:
+    async def test_a_capture_that_takes_its_time(self, pay: Start) -> None:
+        """The gateway has it in its hands: nothing else is taken on, and its outcome counts."""
+        world = a_world()
+        world.gateway.captures = deque(["processing"])
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            answer = await payment.capture(500)
+            another = await refusal(payment, key="capture-2")
+            with pytest.raises(WorkflowUpdateFailedError):
+                await payment.cancel()
+            world.gateway.captured_by_hand(500)
+            result = await payment.result()
+
+        assert (S.AUTHORIZED, Reason.CAPTURE_REQUESTED) == (answer.status, answer.reason)
+        assert "another capture of this payment is under way" == another
+        assert (S.SUCCEEDED, 500) == (result.status, result.amount_captured)
+
+    async def test_a_capture_that_comes_to_nothing(self, pay: Start) -> None:
+        """The gateway holds the money as before: the shop hears so, and may ask again."""
+        world = a_world()
+        world.gateway.captures = deque(["processing"])
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            await payment.capture(500)
+            world.gateway.becomes("requires_capture")
+            await payment.nudge()
+            await payment.pass_time_until(
+                lambda: world.records.state.reason is Reason.CAPTURE_REFUSED
+            )
+            again = await payment.capture(700, key="capture-2")
+
+        assert (S.SUCCEEDED, 700) == (again.status, again.amount_captured)
+
+    async def test_a_capture_that_finds_the_hold_gone(self, pay: Start) -> None:
+        """It was canceled at the gateway before we heard: nothing was taken."""
+        world = a_world()
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            world.gateway.becomes("canceled")
+            answer = await payment.capture()
+
+        assert (S.CANCELED, Reason.CANCELED_AT_GATEWAY) == (answer.status, answer.reason)
+
+    async def test_a_hold_that_fell_back_parks(self, pay: Start) -> None:
+        """What is held cannot ask for a card again: a person must look."""
+        world = a_world()
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            world.gateway.becomes("generic_decline")
+            await payment.nudge()
+            result = await payment.result()
+
+        assert (S.NEEDS_OPERATOR, Reason.GATEWAY_MISMATCH) == (result.status, result.reason)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,13 +18,15 @@ from activities.stripe_calls import StripeCalls
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.migrations import migrate
 from paysaga.database.reads import Reads
+from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason, RequestMark
+from paysaga.simulator.clock import utc_now
 from tests.fakes import a_payment
 from tests.simulated import Simulated, gateway
 from tests.workflows.conftest import Run
 from tests.workflows.exchange import Exchange
 from workflows.payment import PaymentWorkflow
-from workflows.requests import CancelRequest, RetryRequest
+from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
 S = PaymentStatus
 DECLINED = "pm_card_visa_chargeDeclined"
@@ -49,6 +51,11 @@ class Shop:
         request = RetryRequest(method=method, actor="customer:cst_1", request=mark)
         return await self.run.execute_update(PaymentWorkflow.retry, request)
 
+    async def capture(self, amount: int | None = None) -> PaymentState:
+        mark = RequestMark(key="capture", fingerprint="capture")
+        request = CaptureRequest(amount=amount, actor="service:shop", request=mark)
+        return await self.run.execute_update(PaymentWorkflow.capture, request)
+
     async def cancel(self) -> PaymentState:
         mark = RequestMark(key="cancel", fingerprint="cancel")
         request = CancelRequest(actor="customer:cst_1", request=mark)
@@ -71,9 +78,26 @@ class Shop:
 Open = Callable[..., AbstractAsyncContextManager[Shop]]
 
 
+class Following:
+    """The simulator's clock, as far ahead of ours as the server's that skips."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
+
+
+@pytest.fixture(scope="module")
+def clock() -> Following:
+    return Following()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simulated]:
-    async with gateway(tmp_path_factory.mktemp("gateway")) as running:
+async def simulated(
+    tmp_path_factory: pytest.TempPathFactory, clock: Following
+) -> AsyncIterator[Simulated]:
+    async with gateway(tmp_path_factory.mktemp("gateway"), clock) as running:
         yield running
 
 
@@ -88,13 +112,22 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asyn
 
 @pytest.fixture
 def shop(
-    env: WorkflowEnvironment, exchange: Exchange, simulated: Simulated, engine: AsyncEngine
+    env: WorkflowEnvironment,
+    exchange: Exchange,
+    simulated: Simulated,
+    engine: AsyncEngine,
+    clock: Following,
 ) -> Open:
     """Start a payment of its own order."""
 
     @asynccontextmanager
-    async def start(method: str = "pm_card_visa", hold: timedelta = DAY) -> AsyncIterator[Shop]:
-        payment = _payment(method, hold)
+    async def start(
+        method: str = "pm_card_visa",
+        hold: timedelta = DAY,
+        capture_method: CaptureMethod = CaptureMethod.AUTOMATIC,
+    ) -> AsyncIterator[Shop]:
+        clock.ahead = await env.get_current_time() - datetime.now(UTC)
+        payment = _payment(method, hold).model_copy(update={"capture_method": capture_method})
         exchange.gateways[payment.id] = StripeCalls(simulated.client)
         records = Records(sessions(engine))
         queue = f"queue-{payment.id}"
@@ -175,6 +208,42 @@ async def test_unfinished_authentication_expires(shop: Open) -> None:
         result = await payment.agreed()
 
     assert (S.REQUIRES_ACTION, S.EXPIRED) == (first.status, result.status)
+
+
+@pytest.mark.stripe
+@pytest.mark.parametrize("amount", [None, 500])
+async def test_a_hold_is_captured(shop: Open, amount: int | None) -> None:
+    """Held first, then taken in all or in part: all three agree on what was taken."""
+    async with shop(capture_method=CaptureMethod.MANUAL) as payment:
+        first = await payment.first_outcome()
+        await payment.capture(amount)
+        result = await payment.agreed()
+
+    assert (S.AUTHORIZED, S.SUCCEEDED) == (first.status, result.status)
+    assert (amount or result.money.minor) == result.amount_captured
+
+
+async def test_a_hold_that_nobody_captures_is_let_go(shop: Open) -> None:
+    """An hour before the card's hold ends the intent is canceled, and all three agree."""
+    async with shop(capture_method=CaptureMethod.MANUAL) as payment:
+        await payment.first_outcome()
+        result = await payment.agreed()
+
+    assert (S.EXPIRED, Reason.AUTHORIZATION_OVER) == (result.status, result.reason)
+
+
+@pytest.mark.parametrize("kind", ["effect_reply_lost", "refuse_before", "sticky_500"])
+async def test_a_lost_capture_is_taken_once(shop: Open, kind: str) -> None:
+    """Whatever became of the first call: one capture of what was asked for."""
+    async with shop(AUTHENTICATED, capture_method=CaptureMethod.MANUAL) as payment:
+        first = await payment.first_outcome()
+        await payment.simulated.authenticate(first.intent_id or "", "authorize")
+        held = await payment.run.execute_update(PaymentWorkflow.refresh)
+        await payment.simulated.arm("payment_intents.capture", kind)
+        await payment.capture(500)
+        result = await payment.agreed()
+
+    assert (S.AUTHORIZED, 500) == (held.status, result.amount_captured)
 
 
 @pytest.mark.parametrize("outcome", ["authorize", "fail"])

@@ -1,0 +1,132 @@
+import asyncio
+from typing import Any
+
+from paysaga.tokens import Role
+from tests.api.world import Api, World, ended
+
+
+async def held(api: Api, **more: Any) -> dict[str, Any]:
+    """A payment whose money is held."""
+    return await api.shop.pay("pm_requires_capture", capture_method="manual", **more)
+
+
+class TestCapture:
+    async def test_a_hold_is_told(self, api: Api) -> None:
+        """How much is held, and until when it may be captured."""
+        payment = await held(api)
+
+        assert ("authorized", "manual") == (payment["status"], payment["capture_method"])
+        assert (1250, 0) == (payment["amount_authorized"], payment["amount_captured"])
+        assert payment["capture_until"] > payment["updated_at"]
+        await api.shop.post(f"/payments/{payment['id']}/cancel")
+
+    async def test_all_of_it(self, api: Api, world: World) -> None:
+        """Without a body everything is captured."""
+        payment = await held(api)
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/capture")
+
+        told = answer.json()
+        assert (200, "succeeded", 1250) == (
+            answer.status_code,
+            told["status"],
+            told["amount_captured"],
+        )
+        assert 1250 == (await ended(world, payment["id"])).amount_captured
+
+    async def test_a_part_of_it(self, api: Api) -> None:
+        """What was asked for is captured; the rest was never taken."""
+        payment = await held(api)
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/capture", {"amount": 1000})
+
+        told = answer.json()
+        assert (1250, 1250, 1000) == (
+            told["amount"],
+            told["amount_authorized"],
+            told["amount_captured"],
+        )
+
+    async def test_a_repeat_is_the_same_capture(self, api: Api, world: World) -> None:
+        """Twenty at once and one later, with one key: one capture, and everybody hears of it."""
+        payment = await held(api)
+        path = f"/payments/{payment['id']}/capture"
+
+        answers = await asyncio.gather(
+            *(api.shop.post(path, {"amount": 500}, key="once") for _ in range(20))
+        )
+        answers.append(await api.shop.post(path, {"amount": 500}, key="once"))
+
+        intent = payment["gateway_payment_intent_id"]
+        assert {(200, 500)} == {
+            (answer.status_code, answer.json()["amount_captured"]) for answer in answers
+        }
+        assert 1 == world.gateway.calls.count(("capture", intent))
+
+    async def test_a_key_has_one_body(self, api: Api) -> None:
+        """The same key with another amount is refused."""
+        payment = await held(api)
+        path = f"/payments/{payment['id']}/capture"
+        await api.shop.post(path, {"amount": 500}, key="once")
+
+        answer = await api.shop.post(path, {"amount": 600}, key="once")
+
+        assert (409, "idempotency_key_reused") == (answer.status_code, answer.json()["code"])
+
+    async def test_a_hold_is_captured_once(self, api: Api) -> None:
+        """A second capture is refused, and told how the payment stands."""
+        payment = await held(api)
+        path = f"/payments/{payment['id']}/capture"
+        await api.shop.post(path, {"amount": 500})
+
+        answer = await api.shop.post(path, {"amount": 500})
+
+        told = answer.json()
+        assert (409, "not_capturable") == (answer.status_code, told["code"])
+        assert 500 == told["payment"]["amount_captured"]
+
+    async def test_more_than_is_held_names_the_field(self, api: Api) -> None:
+        """The amount is wrong, and nothing has happened."""
+        payment = await held(api)
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/capture", {"amount": 1251})
+
+        now = (await api.shop.get(f"/payments/{payment['id']}")).json()
+        assert (422, "amount") == (answer.status_code, answer.json()["errors"][0]["field"])
+        assert payment == now
+        await api.shop.post(f"/payments/{payment['id']}/cancel")
+
+    async def test_what_is_not_held_is_not_captured(self, api: Api) -> None:
+        """A payment that was captured at once has nothing left."""
+        payment = await api.shop.pay()
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/capture")
+
+        assert (409, "not_capturable") == (answer.status_code, answer.json()["code"])
+
+    async def test_the_customer_does_not_capture(self, api: Api) -> None:
+        """Taking the money is the shop's decision; letting it go may be the customer's."""
+        payment = await held(api)
+        customer = api.as_(Role.CUSTOMER, payment["customer_id"])
+
+        capture = await customer.post(f"/payments/{payment['id']}/capture")
+        cancel = await customer.post(f"/payments/{payment['id']}/cancel")
+
+        assert (403, 200) == (capture.status_code, cancel.status_code)
+
+    async def test_of_capture_and_cancel_one_wins(self, api: Api) -> None:
+        """Sent together: one is done, and the other gets a 409 with a code of its own."""
+        payment = await held(api)
+        path = f"/payments/{payment['id']}"
+
+        capture, cancel = await asyncio.gather(
+            api.shop.post(f"{path}/capture"), api.shop.post(f"{path}/cancel")
+        )
+
+        now = (await api.shop.get(path)).json()
+        if now["status"] == "succeeded":
+            assert (200, 409) == (capture.status_code, cancel.status_code)
+            assert cancel.json()["code"] in {"not_cancelable", "already_succeeded"}
+        else:
+            assert (409, 200) == (capture.status_code, cancel.status_code)
+            assert "not_capturable" == capture.json()["code"]
