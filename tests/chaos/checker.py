@@ -57,7 +57,10 @@ def judged(evidence: Evidence) -> list[Broken]:
 
 def one_charge(evidence: Evidence) -> Iterator[str]:
     """Per order at most one charge succeeds, of the order's amount."""
-    amounts = {payment.id: payment.money.minor for payment in evidence.payments}
+    amounts = {
+        payment.id: payment.amount_to_capture or payment.money.minor
+        for payment in evidence.payments
+    }
     charges: defaultdict[str, list[Row]] = defaultdict(list)
     for entry in _entries(evidence, "charge.captured"):
         charges[_mark(entry, "order_id")].append(entry)
@@ -68,7 +71,7 @@ def one_charge(evidence: Evidence) -> Iterator[str]:
             payment_id = _mark(charge, "payment_id")
             if charge["amount"] != amounts.get(payment_id):
                 yield (
-                    f"{payment_id} is of {amounts.get(payment_id)},"
+                    f"{payment_id} was to take {amounts.get(payment_id)},"
                     f" and {charge['object']} took {charge['amount']}"
                 )
 
@@ -123,6 +126,7 @@ def _unfinished(payment: PaymentState, run: Run, now: datetime) -> str | None:
     waits = {
         PaymentStatus.REQUIRES_ACTION: payment.action_until,
         PaymentStatus.AWAITING_RETRY: payment.retry_until,
+        PaymentStatus.AUTHORIZED: payment.capture_until,
     }.get(status)
     if waits is not None and waits > now and run.status == "RUNNING":
         return None
@@ -391,7 +395,7 @@ def _our_own_news(evidence: Evidence) -> Iterator[str]:
 
 _STEP: Final = re.compile(
     r"(?P<step>pay_[a-z2-7]{26}"
-    r":(?:intent(?::again)?|confirm:\d+|cancel:[a-z_]+|give_back(?::by:\d+)?)"
+    r":(?:intent(?::again)?|confirm:\d+|capture:\d+|cancel:[a-z_]+|give_back(?::by:\d+)?)"
     r"|[a-z0-9-]+:cst_[\w-]+:customer(?::after:cus_\w+)?)"
     r"(?::(?P<generation>\d+))?"
 )

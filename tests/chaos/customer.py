@@ -63,9 +63,12 @@ class Customer:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await _STORIES[self._saga.kind](self)
 
-    async def pays(self, method: str, key: str | None = None) -> Body:
+    async def pays(
+        self, method: str, key: str | None = None, *, capture_method: str = "automatic"
+    ) -> Body:
         """Start the payment and wait for its first outcome."""
         order = {
+            "capture_method": capture_method,
             "order_id": self._saga.order_id,
             "customer_id": self._saga.customer_id,
             "payment_method_id": method,
@@ -76,6 +79,11 @@ class Customer:
     async def retries(self, payment: Body, method: str) -> Body:
         """Another card."""
         return await self._post(f"/payments/{payment['id']}/retry", {"payment_method_id": method})
+
+    async def captures(self, payment: Body) -> Body:
+        """What is held, or a part of it: the shop's part in it."""
+        amount = {"amount": payment["amount"] // 2} if self.is_odd else {}
+        return await self._post(f"/payments/{payment['id']}/capture", amount)
 
     async def cancels(self, payment_id: str) -> Body:
         """Give up."""
@@ -112,7 +120,7 @@ class Customer:
         answer = await asked(
             lambda: (
                 self._streets.api.post(path, json=body or {}, headers=headers)
-                if path.endswith("/retry") or path == "/payments"
+                if path.endswith(("/retry", "/capture")) or path == "/payments"
                 else self._streets.api.post(path, headers=headers)
             )
         )
@@ -195,6 +203,29 @@ async def _three_declines(customer: Customer) -> None:
     await customer.retries(payment, DECLINED)
 
 
+async def _is_held(customer: Customer) -> Body:
+    payment = await customer.pays(GOOD, capture_method="manual")
+    while payment["status"] == "awaiting_retry":  # the gateway's dice
+        payment = await customer.retries(payment, GOOD)
+    return payment
+
+
+async def _captures(customer: Customer) -> None:
+    payment = await _is_held(customer)
+    while payment["status"] == "authorized":
+        payment = await customer.captures(payment)
+        await customer.waits(customer.delay)
+
+
+async def _captures_or_cancels(customer: Customer) -> None:
+    payment = await _is_held(customer)
+    while payment["status"] == "authorized":
+        _, payment = await asyncio.gather(
+            customer.captures(payment), customer.cancels(customer.payment_id)
+        )
+        await customer.waits(customer.delay)
+
+
 async def _cancels(customer: Customer) -> None:
     paying = asyncio.create_task(customer.pays(ASKS_FOR_3DS if customer.is_odd else GOOD))
     await customer.waits(customer.delay)
@@ -223,6 +254,8 @@ _STORIES: Final[dict[Kind, Callable[[Customer], Awaitable[None]]]] = {
     Kind.PAYS_AT_PAYPAL: _pays_at_paypal,
     Kind.SECOND_CARD: _second_card,
     Kind.THREE_DECLINES: _three_declines,
+    Kind.CAPTURES: _captures,
+    Kind.CAPTURES_OR_CANCELS: _captures_or_cancels,
     Kind.CANCELS: _cancels,
     Kind.ASKS_MANY_TIMES: _asks_many_times,
     Kind.TWO_TABS: _two_tabs,

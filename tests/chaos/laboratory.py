@@ -32,6 +32,7 @@ from paysaga.database.engine import Sessions, create_engine, sessions
 from paysaga.demo.shop.settings import ShopSettings
 from paysaga.demo.world import asked
 from paysaga.domain import ids
+from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.money import Money
 from paysaga.domain.payment import Payment, PaymentState, Policy, RequestMark
 from paysaga.incoming import Incoming
@@ -44,7 +45,7 @@ from tests.simulated import Simulated, running_simulator
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.repair import RepairCase, RepairWorkflow
-from workflows.requests import CancelRequest, RetryRequest
+from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 from workflows.sweep import SweepWorkflow
 
 TOKEN: Final = "laboratory-token"
@@ -75,6 +76,7 @@ class Case:
     is_canceled: bool = False
     is_authorized: bool = False
     retries: bool = False
+    captures: int = 0  # of what is held
     is_known: bool = False  # to the gateway, as a customer
     is_compared: bool = False  # with the gateway, by a repair, once its run is over or lost
 
@@ -88,6 +90,7 @@ class Case:
             customer_id=customer,
             money=Money(minor=1999, currency="EUR"),
             method=self.method,
+            capture_method=CaptureMethod.MANUAL if self.captures else CaptureMethod.AUTOMATIC,
             return_url="https://shop.example/return",
             gateway_return_url="https://shop.example/return",
             environment="laboratory",
@@ -145,7 +148,7 @@ class Laboratory:
     async def _act(self, case: Case, run: Run) -> None:
         """What the customer does after the first answer."""
         mark = RequestMark(key=f"second-{case.name}", fingerprint=case.name)
-        if case.is_authorized or case.is_canceled or case.retries:
+        if case.is_authorized or case.is_canceled or case.retries or case.captures:
             state = await run.execute_update(PaymentWorkflow.first_outcome)
         if case.is_authorized:
             await self.simulated.authenticate(str(state.intent_id), "authorize")
@@ -153,6 +156,9 @@ class Laboratory:
         if case.retries:
             retry = RetryRequest(method="pm_card_visa", actor="customer", request=mark)
             await run.execute_update(PaymentWorkflow.retry, retry)
+        if case.captures:
+            capture = CaptureRequest(amount=case.captures, actor="shop", request=mark)
+            await run.execute_update(PaymentWorkflow.capture, capture)
         if case.is_canceled:
             cancel = CancelRequest(actor="customer", request=mark)
             await run.execute_update(PaymentWorkflow.cancel, cancel)

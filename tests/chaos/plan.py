@@ -30,6 +30,8 @@ class Kind(StrEnum):
     PAYS_AT_PAYPAL = auto()
     SECOND_CARD = auto()
     THREE_DECLINES = auto()
+    CAPTURES = auto()
+    CAPTURES_OR_CANCELS = auto()
     CANCELS = auto()
     ASKS_MANY_TIMES = auto()
     TWO_TABS = auto()
@@ -49,6 +51,7 @@ OPERATIONS: Final = (
     "payment_intents.create",
     "payment_intents.confirm",
     "payment_intents.retrieve",
+    "payment_intents.capture",
     "payment_intents.cancel",
     "refunds.create",
     "refunds.retrieve",

@@ -48,6 +48,7 @@ class Cell:
 _PLAIN: Final = Case("plain")
 _AUTHORIZED: Final = Case("authorized", method="pm_card_authenticationRequired", is_authorized=True)
 _CANCELED: Final = Case("canceled", method="pm_card_authenticationRequired", is_canceled=True)
+_CAPTURED: Final = Case("captured", captures=1000)
 _REFUSED: Final = Case("refused", order_ends=REFUSED_AT_CONFIRM)
 _SLOWLY_REFUNDED: Final = replace(_REFUSED, method="pm_card_pendingRefund")
 _RETRIED: Final = Case("retried", method="pm_card_chargeDeclined", retries=True)
@@ -71,6 +72,16 @@ _CALLS: Final[dict[str, tuple[str, Case, PaymentStatus]]] = {
         _AUTHORIZED,
         _S.SUCCEEDED,
     ),
+    "capture_intent, payment_intents.retrieve": (
+        "payment_intents.retrieve",
+        _CAPTURED,
+        _S.SUCCEEDED,
+    ),
+    "capture_intent, payment_intents.capture": (
+        "payment_intents.capture",
+        _CAPTURED,
+        _S.SUCCEEDED,
+    ),
     "close_intent, payment_intents.retrieve": ("payment_intents.retrieve", _CANCELED, _S.CANCELED),
     "close_intent, payment_intents.cancel": ("payment_intents.cancel", _CANCELED, _S.CANCELED),
     "refund_intent, refunds.list": ("refunds.list", _REFUSED, _S.SUCCEEDED),
@@ -92,6 +103,7 @@ _WRITES: Final[dict[str, tuple[int, Case]]] = {
     "record, the outcome": (2, _PLAIN),
     "record, the order's answer": (3, _PLAIN),
     "record, a retry": (3, _RETRIED),
+    "record, a capture": (3, _CAPTURED),
 }
 
 
@@ -100,6 +112,7 @@ _WHILE: Final[dict[str, tuple[Case, PaymentStatus]]] = {
     "create_intent": (_PLAIN, _S.SUCCEEDED),
     "confirm_intent": (_PLAIN, _S.SUCCEEDED),
     "retrieve_intent": (_AUTHORIZED, _S.SUCCEEDED),
+    "capture_intent": (_CAPTURED, _S.SUCCEEDED),
     "close_intent": (_CANCELED, _S.CANCELED),
     "refund_intent": (_REFUSED, _S.SUCCEEDED),
     "retrieve_refund": (_SLOWLY_REFUNDED, _S.SUCCEEDED),
