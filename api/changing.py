@@ -74,7 +74,8 @@ class Changing:
         if state.status is not PaymentStatus.AUTHORIZED:
             raise self._refusal(NotCapturable, state)
         if order.amount is not None and order.amount > state.amount_authorized:
-            raise Invalid("amount", f"No more than {state.amount_authorized} is held.")
+            held = state.money.model_copy(update={"minor": state.amount_authorized})
+            raise Invalid("amount", f"No more than {held} is held.")
         part = state.money.model_copy(update={"minor": order.amount or state.amount_authorized})
         check_chargeable(part)
         request = CaptureRequest(amount=order.amount, actor=self._caller.actor, request=mark)

@@ -118,6 +118,21 @@ _LARGEST: Final = {"COP": 9_999_999_999, "IDR": 999_999_999_999, "INR": 999_999_
 _LARGEST_ELSEWHERE: Final = 99_999_999
 
 
+def from_major(amount: Decimal, currency: Currency) -> Money:
+    """What a person has typed, in major units: 12.50 EUR, 1250 JPY.
+
+    Raises:
+        AmountRefused: The currency has no such fraction.
+    """
+    minor = amount.scaleb(exponent(currency))
+    if minor != minor.to_integral_value():
+        smallest = Money(minor=1, currency=currency)
+        raise AmountRefused(
+            "amount_not_representable", f"An amount in {currency} must be a multiple of {smallest}."
+        )
+    return Money(minor=int(minor), currency=currency)
+
+
 def to_gateway(money: Money) -> int:
     """The same amount in Stripe's units."""
     if money.minor % _step(money.currency):

@@ -147,6 +147,50 @@ class TestGivingUp:
         visit.reads("#outcome", "Payment canceled")
 
 
+class TestMadeToOrder:
+    @on_all_screens
+    def test_held_and_captured_when_it_ships(self, visit: Visit) -> None:
+        """
+        The customer has ordered and is charged nothing; behind the counter a part of it is taken.
+        """
+        visit.buys("Walnut tray")
+        visit.pays_with("Succeeds")
+        visit.reads("#outcome", "Ordered, Ada")
+        visit.reads("#status", "authorized")
+        order = visit.page.url
+
+        visit.page.get_by_role("link", name="Back office").click()
+        assert visit.page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+        visit.page.get_by_label("Take").fill("80.50")
+        visit.page.get_by_role("button", name="Ship and capture").click()
+        visit.page.wait_for_selector("#empty")
+
+        visit.page.goto(order)
+        visit.reads("#outcome", "Thank you")
+        visit.reads("#status", "succeeded")
+
+    def test_more_than_is_held_is_told(self, visit: Visit) -> None:
+        """
+        The shop's own mistake is told on its page; letting go frees the customer's money.
+        """
+        visit.buys("Walnut tray")
+        visit.pays_with("Succeeds")
+        visit.reads("#outcome", "Ordered")
+        order = visit.page.url
+        visit.page.goto(f"{visit.shop_url}/back-office")
+        visit.page.get_by_label("Take").fill("8900.00")
+        visit.page.get_by_role("button", name="Ship and capture").click()
+        visit.reads("#problem", "No more than 89.00 EUR is held.")
+
+        visit.page.get_by_role("button", name="Let go").click()
+        visit.page.wait_for_selector("#empty")
+
+        visit.page.goto(order)
+        visit.reads("#outcome", "Payment canceled")
+
+
 class TestStatus:
     def test_the_page_follows_what_happens_elsewhere(self, visit: Visit, demo: DemoProcess) -> None:
         """

@@ -17,6 +17,7 @@ from paysaga.domain.money import (
     check_chargeable,
     exponent,
     from_gateway,
+    from_major,
     to_gateway,
 )
 
@@ -320,6 +321,32 @@ MINIMUMS = """
     50 KRW, 10 MXN, 2.00 MYR, 3.00 NOK, 0.50 NZD, 0.50 PHP, 2.00 PLN, 2.00 RON, 0.50 RUB,
     3.00 SEK, 0.50 SGD, 10 THB, 0.50 ZAR
 """
+
+
+class TestTyped:
+    @pytest.mark.parametrize(
+        ("typed", "currency", "minor"),
+        [
+            ("12.50", "EUR", 1250),
+            ("12.5", "EUR", 1250),
+            ("1250", "JPY", 1250),
+            ("1.24", "KWD", 1240),
+        ],
+    )
+    def test_people_type_major_units(self, typed: str, currency: str, minor: int) -> None:
+        """As many decimals as the currency has, or fewer."""
+        assert Money(minor=minor, currency=currency) == from_major(Decimal(typed), currency)
+
+    @pytest.mark.parametrize(("typed", "currency"), [("12.505", "EUR"), ("0.5", "JPY")])
+    def test_a_fraction_that_there_is_not_is_refused(self, typed: str, currency: str) -> None:
+        """It is never rounded."""
+        with pytest.raises(AmountRefused, match="multiple of"):
+            from_major(Decimal(typed), currency)
+
+    @given(gateway_amounts)
+    def test_what_is_shown_can_be_typed(self, money: Money) -> None:
+        """Major units and back again."""
+        assert money == from_major(money.major, money.currency)
 
 
 class TestChargeable:

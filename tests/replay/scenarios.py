@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
 from activities.stripe_audit import Movements
-from paysaga.domain.intent import IntentStatus
+from paysaga.domain.intent import CaptureMethod, IntentStatus
 from paysaga.domain.payment import Payment, PaymentStatus, Reason, RequestMark
 from paysaga.domain.repairs import RepairKind
 from tests.domain.test_reconciliation import books, shown
@@ -58,6 +58,29 @@ async def _retry_twice(payment: Running) -> None:
 async def _cancel(payment: Running) -> None:
     await payment.first_outcome()
     await payment.cancel()
+    await _to_the_end(payment)
+
+
+async def _capture(payment: Running) -> None:
+    await payment.first_outcome()
+    await payment.capture(500)
+    await _to_the_end(payment)
+
+
+async def _capture_in_vain(payment: Running) -> None:
+    await payment.first_outcome()
+    await payment.capture(500)
+    await payment.cancel()
+    await _to_the_end(payment)
+
+
+async def _capture_slowly(payment: Running) -> None:
+    gateway = payment.world.gateway
+    gateway.captures.append("processing")
+    await payment.first_outcome()
+    await payment.capture(500)
+    gateway.captured_by_hand(500)
+    await payment.nudge()
     await _to_the_end(payment)
 
 
@@ -170,6 +193,14 @@ def _troubled(*script: str, **troubles: list[Trouble]) -> World:
     return World(FakeGateway(*script, troubles=errors))
 
 
+def _manual(*, has_order_service: bool = False) -> Payment:
+    return a_payment(capture_method=CaptureMethod.MANUAL, has_order_service=has_order_service)
+
+
+def _held(**troubles: list[ApplicationError]) -> World:
+    return World(FakeGateway("requires_capture", troubles=troubles))  # type: ignore[arg-type]
+
+
 def scenarios() -> dict[str, Scenario]:
     """All of them, new each time, since a world is used up by its payment."""
     away = [Trouble.UNREACHABLE]
@@ -206,6 +237,13 @@ def scenarios() -> dict[str, Scenario]:
             _to_the_end,
             a_payment(hold=timedelta(minutes=30)),
         ),
+        "captured_in_part": Scenario(_held(), _capture, _manual(has_order_service=True)),
+        "captured_slowly": Scenario(_held(), _capture_slowly, _manual()),
+        "capture_refused_then_canceled": Scenario(
+            _held(capture=[trouble(Trouble.REFUSED)]), _capture_in_vain, _manual()
+        ),
+        "hold_let_go": Scenario(_held(), _to_the_end, _manual(has_order_service=True)),
+        "hold_canceled_at_the_gateway": Scenario(_held(), _comes("canceled"), _manual()),
         "nothing_new": Scenario(World(FakeGateway("requires_action")), _look_at_nothing_new),
         "money_on_its_way": Scenario(World(FakeGateway("processing")), _comes("succeeded")),
         "order_refused_at_first": Scenario(

@@ -15,6 +15,7 @@ class Product(Message):
     text: str
     price: Money
     picture: str
+    made_to_order: bool = False  # its money is held until it ships
 
 
 class Customer(Message):
@@ -63,6 +64,7 @@ PRODUCTS: Final = {
             text="One piece of oiled walnut, with a rim that forgives clumsy mornings.",
             price=_euros(8900),
             picture="tray",
+            made_to_order=True,
         ),
         Product(
             slug="linen-cloth",

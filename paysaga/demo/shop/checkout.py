@@ -152,6 +152,7 @@ def _order_to_pay(request: Request, order: ShopOrder) -> dict[str, object]:
         "amount": order.amount,
         "currency": order.currency,
         "description": PRODUCTS[order.product].name,
+        "capture_method": "manual" if PRODUCTS[order.product].made_to_order else "automatic",
         "return_url": f"{str(request.base_url).rstrip('/')}/return",
     }
 

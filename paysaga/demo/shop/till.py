@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import httpx
 
+from paysaga.domain.money import Money
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
 
@@ -48,6 +49,16 @@ class Till:
         body = {"payment_method_id": method}
         return await self._asked("POST", f"/payments/{payment_id}/retry", body, key=key)
 
+    async def held(self) -> list[Payment]:
+        """All payments whose money is held, newest first."""
+        page = await self._asked("GET", "/payments?status=authorized&limit=100")
+        return list(page["items"]) if page else []
+
+    async def capture(self, payment_id: str, money: Money, key: str) -> Payment | None:
+        """Take so much of what is held."""
+        body = {"amount": money.minor}
+        return await self._asked("POST", f"/payments/{payment_id}/capture", body, key=key)
+
     async def cancel(self, payment_id: str, key: str) -> Payment | None:
         """Give the payment up."""
         return await self._asked("POST", f"/payments/{payment_id}/cancel", key=key)
@@ -84,4 +95,6 @@ class Till:
         if told.get("payment") or answer.status_code in {404, 409}:
             payment: Payment | None = told.get("payment")
             return payment
-        raise TillClosed(str(told.get("detail", "The payment was not taken. Try again.")))
+        why = [told.get("detail", "The payment was not taken. Try again.")]
+        why += [wrong["message"] for wrong in told.get("errors", ())]
+        raise TillClosed(" ".join(why))
