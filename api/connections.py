@@ -10,9 +10,11 @@ import httpx
 from fastapi import Depends, Request
 
 from api.identity import TokenCheck
+from api.introspection import Introspection
 from api.limits import AttemptLimit
 from api.runs import Runs
 from api.waiting import Waiting
+from paysaga.auth import AuthService
 from paysaga.database.balances import Balances
 from paysaga.database.breakers import Breakers
 from paysaga.database.engine import create_engine, sessions
@@ -29,6 +31,7 @@ from workflows import addresses
 
 # A customer waits for the answer.
 _ORDERS_TIMEOUT: Final = httpx.Timeout(4, connect=2)
+_AUTH_TIMEOUT: Final = httpx.Timeout(3, connect=2)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Connections:
     breakers: Breakers
     orders: OrderService | None
     orders_http: httpx.AsyncClient | None
+    auth: AuthService | None
 
 
 @asynccontextmanager
@@ -62,12 +66,17 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
         http = None
         if settings.order_service_url is not None:
             http = await stack.enter_async_context(_orders_http(settings))
+        auth = None
+        if settings.auth_service_url is not None:
+            auth = AuthService(await stack.enter_async_context(_auth_http(settings)))
         windows = Windows(settings.limits_url)
         stack.push_async_callback(windows.close)
         reads = Reads(made)
         yield Connections(
             settings=settings,
-            tokens=TokenCheck(settings),
+            tokens=TokenCheck(
+                settings, Introspection(auth) if auth and settings.introspects else None
+            ),
             reads=reads,
             breakers=Breakers(made),
             waiting=Waiting(reads),
@@ -82,7 +91,17 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
             attempts=AttemptLimit(windows, settings.payment_attempts_per_hour),
             orders=OrderService(http) if http else None,
             orders_http=http,
+            auth=auth,
         )
+
+
+def _auth_http(settings: Settings) -> httpx.AsyncClient:
+    token = settings.auth_service_token
+    return httpx.AsyncClient(
+        base_url=str(settings.auth_service_url),
+        timeout=_AUTH_TIMEOUT,
+        headers={"Authorization": f"Bearer {token.get_secret_value()}"} if token else {},
+    )
 
 
 def _orders_http(settings: Settings) -> httpx.AsyncClient:

@@ -19,7 +19,6 @@ from paysaga.settings import IN_MEMORY
 router: Final = APIRouter(tags=["health"])
 
 _PATIENCE_SECONDS: Final = 2.0
-_NEEDED: Final = frozenset({"database", "temporal"})
 
 log: Final = structlog.stdlib.get_logger("api")
 
@@ -65,11 +64,14 @@ async def get_readiness(here: Here, response: Response) -> Readiness:
     }
     if here.orders_http is not None:
         questions["order_service"] = _order_service(here.orders_http)
+    if here.auth is not None:
+        questions["auth_service"] = here.auth.ping()
     if here.settings.limits_url != IN_MEMORY:
         questions["limits"] = here.windows.ping()
+    needed = {"database", "temporal", *(["auth_service"] if here.settings.introspects else [])}
     up = await asyncio.gather(*(_answers(name, asked) for name, asked in questions.items()))
     dependencies = {
-        name: Dependency(up=is_up, needed=name in _NEEDED)
+        name: Dependency(up=is_up, needed=name in needed)
         for name, is_up in zip(questions, up, strict=True)
     }
     ready = all(found.up for found in dependencies.values() if found.needed)

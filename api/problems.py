@@ -42,6 +42,7 @@ from api.refusals import (
     TooManyAttempts,
 )
 from api.views import PaymentView, View
+from paysaga.auth import AuthServiceUnavailable
 from paysaga.incoming import NotAGatewayEvent
 from paysaga.nudging import NotTold
 from paysaga.orders import OrderServiceUnavailable
@@ -181,6 +182,12 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         _S.SERVICE_UNAVAILABLE,
         "order_service_unavailable",
         "The order cannot be looked up at the moment. Please repeat the request in a moment.",
+        _LATER,
+    ),
+    AuthServiceUnavailable: Kind(
+        _S.SERVICE_UNAVAILABLE,
+        "auth_service_unavailable",
+        "The customer cannot be looked up at the moment. Please repeat the request in a moment.",
         _LATER,
     ),
     TokensUnchecked: Kind(

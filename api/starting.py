@@ -57,6 +57,7 @@ class Start:
     async def carry_out(self) -> PaymentState:
         """Start the payment and answer with its first outcome, or as it stands when time is up."""
         self._check_return_url()
+        await self._check_customer()
         price = await self._price()
         await self._check_order_is_free()
         await self._here.attempts.count(self._customer_id, self._id)
@@ -95,6 +96,15 @@ class Start:
         origin = f"{address.scheme}://{address.netloc}"
         if self._caller.role is not Role.SERVICE and origin not in settings.cors_origins:
             raise Invalid("return_url", "A customer's token leads back to the shop's pages only.")
+
+    async def _check_customer(self) -> None:
+        """Whether the auth service knows them, where it is to be asked."""
+        if not self._here.settings.auth_service_knows_customers or self._here.auth is None:
+            return
+        with timed("auth"):
+            user = await self._here.auth.user(self._customer_id)
+        if user is None or not user.active:
+            raise Invalid("customer_id", "There is no such customer, or not any more.")
 
     async def _price(self) -> Money:
         """What is to be paid. With an order service, its word counts and not the caller's."""

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     jwt_issuer: str = "paysaga"
     jwt_audience: str = "paysaga"
 
+    auth_service_url: AnyHttpUrl | None = None
+    auth_service_token: SecretStr | None = None
+    auth_service_knows_customers: bool = False
+
     payment_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     payment_attempts_per_hour: PositiveInt = 5
     # Where attempts and requests to the gateway are counted: in each process, or in a shared Redis.
@@ -141,6 +145,11 @@ class Settings(BaseSettings):
         return self.environment is Environment.PRODUCTION
 
     @property
+    def introspects(self) -> bool:
+        """Whether the auth service is asked about each token: we have no keys of it."""
+        return self.auth_service_url is not None and self.jwt_jwks_url is None
+
+    @property
     def hold(self) -> timedelta:
         """How long an unpaid order stays reserved for its customer."""
         return timedelta(seconds=self.payment_hold_seconds)
@@ -175,8 +184,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _tokens_can_be_checked(self) -> Self:
-        if self.jwt_secret is None and self.jwt_jwks_url is None:
-            raise ValueError("set JWT_SECRET or JWT_JWKS_URL: without one no token can be checked")
+        if self.auth_service_knows_customers and self.auth_service_url is None:
+            raise ValueError("AUTH_SERVICE_KNOWS_CUSTOMERS needs AUTH_SERVICE_URL")
+        if self.jwt_secret is None and self.jwt_jwks_url is None and not self.introspects:
+            raise ValueError(
+                "set JWT_SECRET, JWT_JWKS_URL or AUTH_SERVICE_URL: without one no token can be"
+                " checked"
+            )
         named = set(self.jwt_algorithms)
         if not named or named - _SYMMETRIC - _ASYMMETRIC:
             known = ", ".join(sorted(_SYMMETRIC | _ASYMMETRIC))
@@ -199,8 +213,10 @@ class Settings(BaseSettings):
     def _playground(self) -> Iterator[str]:
         """One sentence for each setting that only suits development."""
         secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
-        if self.jwt_jwks_url is None and (
-            secret == DEVELOPMENT_SECRET or len(secret) < _SHORTEST_SECRET
+        if (
+            self.jwt_jwks_url is None
+            and not self.introspects
+            and (secret == DEVELOPMENT_SECRET or len(secret) < _SHORTEST_SECRET)
         ):
             yield "JWT_SECRET needs at least 32 characters of its own in production"
         for variable, signed in (

@@ -26,7 +26,6 @@ FUNCTION_LINES: Final = 60
 # Longer today, and not to grow much further; whoever divides one takes it off this list.
 LONG_MODULES: Final = {
     "activities/stripe_calls.py": 420,
-    "paysaga/domain/payment.py": 330,
     "paysaga/domain/transitions.py": 385,
     "workflows/payment.py": 590,
 }

@@ -319,7 +319,7 @@ class TestProduction:
 class TestTokens:
     def test_something_must_check_them(self) -> None:
         """Without secret and without public keys every token would be refused, or worse, taken."""
-        with pytest.raises(ValueError, match="JWT_SECRET or JWT_JWKS_URL"):
+        with pytest.raises(ValueError, match="JWT_SECRET, JWT_JWKS_URL or AUTH_SERVICE_URL"):
             Settings(jwt_secret=None)
 
     def test_public_key_is_not_taken_for_a_shared_secret(
