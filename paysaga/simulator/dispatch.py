@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from paysaga.simulator import faults, idempotency, journal
 from paysaga.simulator.calls import DEFAULT_VERSION, Call
@@ -20,7 +22,7 @@ from paysaga.simulator.faults import Fault
 from paysaga.simulator.forms import Expandable, Params, parse
 from paysaga.simulator.idempotency import Kept
 from paysaga.simulator.ids import new_id
-from paysaga.simulator.misfortunes import strike
+from paysaga.simulator.misfortunes import rate_limited, strike
 from paysaga.simulator.operations import Operation
 from paysaga.simulator.outcomes import ConnectionLost
 from paysaga.simulator.replies import Reply, outcome, refusal, respond
@@ -28,6 +30,7 @@ from paysaga.simulator.requests import Request, understand
 from paysaga.simulator.simulator import Simulator
 from paysaga.simulator.storage import dumps
 
+_SECOND = timedelta(seconds=1)
 _SAFE = frozenset({"GET", "HEAD"})
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Api:
         self._simulator = simulator
         self._wake = wake
         self._running: set[str] = set()
+        self._arrivals: deque[datetime] = deque()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or close its connection."""
@@ -101,8 +105,21 @@ class Api:
                 outcome=outcome,
             )
 
+    def _refuse_a_call_too_many(self) -> None:
+        """Calls that are refused for coming too often do not count themselves."""
+        limit = self._simulator.knobs.requests_per_second
+        if not limit:
+            return
+        now = datetime.now(UTC)
+        while self._arrivals and now - self._arrivals[0] >= _SECOND:
+            self._arrivals.popleft()
+        if len(self._arrivals) >= limit:
+            raise rate_limited(retry_after=1)
+        self._arrivals.append(now)
+
     async def _under_fault(self, request: Request) -> Reply:
         simulator = self._simulator
+        self._refuse_a_call_too_many()
         fault = faults.draw(
             simulator.storage,
             simulator.chance,

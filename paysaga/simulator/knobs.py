@@ -22,6 +22,7 @@ class Knobs(BaseModel):
     webhook_delivery_rate: Rate
     refund_settle_seconds: Annotated[float, Field(ge=0, le=86_400)]
     balance_delay_seconds: Annotated[float, Field(ge=0, le=86_400)]
+    requests_per_second: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -49,6 +50,7 @@ def load(storage: Storage, settings: SimulatorSettings) -> Knobs:
             "webhook_delivery_rate": settings.simulator_webhook_delivery_rate,
             "refund_settle_seconds": settings.simulator_refund_settle_seconds,
             "balance_delay_seconds": settings.simulator_balance_delay_seconds,
+            "requests_per_second": settings.simulator_requests_per_second,
             **turned,
         }
     )

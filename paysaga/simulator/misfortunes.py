@@ -23,14 +23,15 @@ async def strike(fault: Fault, key: str, receive: Receive) -> None:
             raise HungUp
         raise replace(broken(), status=fault.status)
     if fault.kind == "rate_limit":
-        raise _rate_limited(fault.retry_after)
+        raise rate_limited(fault.retry_after)
     if fault.kind == "key_in_use":
         raise idempotency.in_use(key)
     if fault.kind == "parameter_mismatch":
         raise idempotency.other_parameters(key)
 
 
-def _rate_limited(retry_after: int) -> ApiError:
+def rate_limited(retry_after: int) -> ApiError:
+    """The refusal of a call too many."""
     return ApiError(
         429,
         "invalid_request_error",

@@ -40,6 +40,7 @@ class SimulatorSettings(BaseSettings):
     simulator_webhook_delivery_rate: Rate = 1.0
     simulator_refund_settle_seconds: Annotated[float, Field(ge=0, le=86_400)] = 2.0
     simulator_balance_delay_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    simulator_requests_per_second: Annotated[int, Field(ge=0)] = 0
     stripe_secret_key: Annotated[str, Field(pattern=r"^sk_test_\w{4,}$")] = "sk_test_paysaga_demo"  # noqa: S105 - opens a toy
     stripe_publishable_key: Annotated[str, Field(pattern=r"^pk_test_\w{4,}$")] = (
         "pk_test_paysaga_demo"

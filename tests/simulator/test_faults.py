@@ -1,3 +1,4 @@
+import asyncio
 import time
 
 import httpx
@@ -323,3 +324,24 @@ class TestInput:
         answer = await http.post("/_control/faults", content=b"hang, please")
 
         assert 400 == answer.status_code
+
+
+class TestRate:
+    async def test_calls_too_many_are_refused(
+        self, client: stripe.StripeClient, control: Control
+    ) -> None:
+        """
+        So many in a second; the next ones hear 429 and when to come again, and have no effect.
+        """
+        await control.knobs(requests_per_second=3)
+
+        told = await asyncio.gather(
+            *(open_intent(client) for _ in range(30)), return_exceptions=True
+        )
+
+        await control.knobs(requests_per_second=0)
+        refused = [one for one in told if isinstance(one, stripe.RateLimitError)]
+        made = (await client.v1.payment_intents.list_async({"limit": 100})).data
+        assert refused
+        assert {"1"} == {(one.headers or {}).get("retry-after") for one in refused}
+        assert 30 - len(refused) == len(made)
