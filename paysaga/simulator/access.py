@@ -3,11 +3,12 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from paysaga.simulator.calls import DEFAULT_VERSION
-from paysaga.simulator.errors import ApiError, malformed
+from paysaga.simulator.calls import DEFAULT_VERSION, Call
+from paysaga.simulator.errors import ApiError, malformed, missing
 from paysaga.simulator.settings import SimulatorSettings
+from paysaga.simulator.storage import Body, Record
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?(; .*)?")
 _SHOWN = 4
@@ -37,6 +38,15 @@ def secret_key_required() -> ApiError:
         code="secret_key_required",
         stored=False,
     )
+
+
+def shown(call: Call, intent: Record, secret: str | None, public: Sequence[str]) -> Body:
+    """Show the intent: all of it to the server, its `public` part to a browser with its secret."""
+    if not call.client_only:
+        return intent.body
+    if secret != intent.body["client_secret"]:
+        raise missing(intent.kind, intent.id, "intent", in_path=True)
+    return {name: intent.body[name] for name in public}
 
 
 def version_of(headers: Mapping[str, str]) -> str:

@@ -2,16 +2,17 @@
 
 from typing import Literal
 
-from paysaga.simulator import collection
+from paysaga.simulator import collection, setting_up
 from paysaga.simulator.calls import Call
 from paysaga.simulator.errors import ApiError, wrong_state
+from paysaga.simulator.intent_methods import NOUNS
 from paysaga.simulator.outcomes import ConnectionLost
 from paysaga.simulator.storage import Record
 
 Outcome = Literal["authorize", "fail"]
 
 _FAILURES = {
-    "3ds": (
+    ("payment_intent", "3ds"): (
         "payment_intent_authentication_failure",
         (
             "The provided PaymentMethod has failed authentication. You can provide"
@@ -19,11 +20,24 @@ _FAILURES = {
             " again."
         ),
     ),
-    "paypal": (
+    ("payment_intent", "paypal"): (
         "payment_intent_payment_attempt_failed",
         "The customer canceled the payment on PayPal's page.",
     ),
+    ("setup_intent", "3ds"): (
+        "setup_intent_authentication_failure",
+        "The latest attempt to set up the payment method has failed because authentication failed.",
+    ),
+    ("setup_intent", "paypal"): (
+        "setup_attempt_failed",
+        "The customer refused on PayPal's page to be charged later.",
+    ),
 }
+
+
+def kind_of(identifier: str) -> str:
+    """Tell from its id whether an intent is for a payment or for a set-up."""
+    return "setup_intent" if identifier.startswith("seti_") else "payment_intent"
 
 
 def act(call: Call, record: Record, outcome: Outcome) -> None:
@@ -34,25 +48,27 @@ def act(call: Call, record: Record, outcome: Outcome) -> None:
     """
     body = record.body
     if body["status"] != "requires_action":
-        raise wrong_state(f"This PaymentIntent has a status of {body['status']}.", body)
+        raise wrong_state(f"This {NOUNS[record.kind]} has a status of {body['status']}.", body)
     method = call.other("payment_method", body["payment_method"], "payment_method")
     if outcome == "fail":
-        code, message = _FAILURES[record.private["action"]["page"]]
+        code, message = _FAILURES[record.kind, record.private["action"]["page"]]
         error = ApiError(
             402, "invalid_request_error", message, code, details={"payment_method": method.body}
         )
-        collection.reopen(call, record, error.envelope("")["error"])
-    elif body["confirmation_method"] == "manual":
+        reopen = setting_up.reopen if record.kind == "setup_intent" else collection.reopen
+        reopen(call, record, error.envelope("")["error"])
+    elif body.get("confirmation_method") == "manual":
         record.private["authenticated"] = method.id
         body |= {"next_action": None, "status": "requires_confirmation"}
         call.storage.put(record)
     else:
-        _charge(call, record, method)
+        _finish(call, record, method)
 
 
-def _charge(call: Call, record: Record, method: Record) -> None:
+def _finish(call: Call, record: Record, method: Record) -> None:
+    finish = setting_up.set_up if record.kind == "setup_intent" else collection.collect
     try:
-        collection.collect(call, record, method, authenticated=True)
+        finish(call, record, method, authenticated=True)
     except ApiError as error:
         if not error.stands:
             raise

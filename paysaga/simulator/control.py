@@ -85,8 +85,10 @@ class Control:
         if fault.kind == "decline" and fault.operation not in (
             "payment_intents.create",
             "payment_intents.confirm",
+            "setup_intents.create",
+            "setup_intents.confirm",
         ):
-            raise HTTPException(422, "kind: only payment_intents.create and .confirm can decline")
+            raise HTTPException(422, "kind: only create and confirm of an intent can decline")
         faults.arm(self._simulator.storage, fault)
         return JSONResponse(fault.model_dump(), 201)
 
@@ -120,7 +122,7 @@ class Control:
         call = self._simulator.call(target=request.path_params["id"])
         try:
             with call.storage.transaction():
-                record = call.own("payment_intent")
+                record = call.own(authentication.kind_of(call.target))
                 authentication.act(call, record, wish.outcome)
         except ApiError as error:
             status = 404 if error.code == "resource_missing" else 409

@@ -48,8 +48,7 @@ def malformed(message: str, *, code: str | None = None, param: str | None = None
 
 def missing(kind: str, identifier: str, param: str, *, in_path: bool) -> ApiError:
     """No such object: 404 for the object in the path, 400 for one named by a parameter."""
-    noun = kind.replace("_", "") if kind == "payment_method" else kind
-    noun = {"paymentmethod": "PaymentMethod"}.get(noun, noun)
+    noun = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}.get(kind, kind)
     return ApiError(
         404 if in_path else 400,
         "invalid_request_error",
@@ -65,8 +64,8 @@ def wrong_state(message: str, intent: Body) -> ApiError:
         400,
         "invalid_request_error",
         message,
-        code="payment_intent_unexpected_state",
-        details={"payment_intent": intent},
+        code=f"{intent['object']}_unexpected_state",
+        details={intent["object"]: intent},
     )
 
 

@@ -11,6 +11,11 @@ _EXPANDABLE = {
         "latest_charge": "charge",
         "payment_method": "payment_method",
     },
+    "setup_intent": {
+        "customer": "customer",
+        "latest_attempt": "setup_attempt",
+        "payment_method": "payment_method",
+    },
     "charge": {
         "balance_transaction": "balance_transaction",
         "failure_balance_transaction": "balance_transaction",

@@ -2,6 +2,7 @@
 
 from paysaga.simulator.calls import Call
 from paysaga.simulator.ids import letters, new_id
+from paysaga.simulator.intent_methods import offered
 from paysaga.simulator.intent_params import CreateIntent
 from paysaga.simulator.shapes import changed
 from paysaga.simulator.storage import Body
@@ -25,20 +26,15 @@ _PAYPAL_OPTIONS = {"preferred_locale": None, "reference": None}
 def blank(call: Call, params: CreateIntent, currency: str) -> Body:
     """Write the body of an intent that nothing has happened to."""
     identifier = new_id("pi_3")
-    types = params.payment_method_types
-    automatic = params.automatic_payment_methods
-    offers_all = types is None and params.allowed_payment_method_types is None
     body: Body = {
         "id": identifier,
         "object": "payment_intent",
-        "allowed_payment_method_types": None,
         "amount": params.amount,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": automatic.model_dump() if automatic else None,
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": "automatic_async",
@@ -48,7 +44,6 @@ def blank(call: Call, params: CreateIntent, currency: str) -> Body:
         "currency": currency,
         "customer": params.customer,
         "description": None,
-        "excluded_payment_method_types": None,
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
@@ -58,7 +53,6 @@ def blank(call: Call, params: CreateIntent, currency: str) -> Body:
         "payment_method": None,
         "payment_method_configuration_details": None,
         "payment_method_options": {"card": {**_CARD_OPTIONS}, "paypal": {**_PAYPAL_OPTIONS}},
-        "payment_method_types": types or ["card", "paypal"],
         "processing": None,
         "receipt_email": None,
         "review": None,
@@ -69,8 +63,11 @@ def blank(call: Call, params: CreateIntent, currency: str) -> Body:
         "status": "requires_payment_method",
         "transfer_data": None,
         "transfer_group": None,
+        **offered(
+            params.payment_method_types,
+            params.allowed_payment_method_types,
+            params.automatic_payment_methods,
+        ),
     }
-    if offers_all and not automatic:
-        body["automatic_payment_methods"] = {"enabled": True, "allow_redirects": "always"}
     changed(body, params, *DESCRIBING)
     return body

@@ -74,15 +74,21 @@ class MandateData(Params):
     customer_acceptance: CustomerAcceptance
 
 
-class IntentParams(Expandable):
+class MethodParams(Expandable):
+    """How an intent of either kind is told which payment method it uses."""
+
+    payment_method: Text | None = None
+    payment_method_data: MethodData | None = None
+    payment_method_options: Params = Params()
+    allowed_payment_method_types: list[str] | None = None
+
+
+class IntentParams(MethodParams):
     """What create, update and confirm have in common."""
 
     capture_method: CaptureMethod | None = None
-    payment_method: Text | None = None
-    payment_method_data: MethodData | None = None
     payment_method_options: MethodOptions = MethodOptions()
     payment_method_types: list[str] | None = None
-    allowed_payment_method_types: list[str] | None = None
     excluded_payment_method_types: list[str] | None = None
     receipt_email: Blankable = None
     setup_future_usage: FutureUsage = None

@@ -1,17 +1,18 @@
 """PaymentIntents: created, changed, captured, canceled. Confirming has its own module."""
 
 from paysaga.simulator import charges, confirmation, journal
+from paysaga.simulator.access import shown
 from paysaga.simulator.calls import Call
 from paysaga.simulator.currencies import check_amount, checked_currency, not_positive
-from paysaga.simulator.errors import ApiError, invalid, malformed, missing, wrong_state
+from paysaga.simulator.errors import invalid, malformed, wrong_state
 from paysaga.simulator.events import emit
 from paysaga.simulator.intent_bodies import DESCRIBING, blank
+from paysaga.simulator.intent_methods import OPEN, check_types
 from paysaga.simulator.intent_params import (
     CancelIntent,
     CaptureIntent,
     ConfirmIntent,
     CreateIntent,
-    IntentParams,
     ListIntents,
     RetrieveIntent,
     UpdateIntent,
@@ -37,16 +38,12 @@ _PUBLIC = (
 
 def create(call: Call, params: CreateIntent) -> Body:
     """Create an intent, and with `confirm` take the money in the same call."""
-    _refuse_types(call, params)
+    check_types(call, params)
     currency = checked_currency(params.currency)
     check_amount(params.amount, currency)
     for name in _CONFIRM_ONLY:
         if name in params.model_fields_set and not params.confirm:
             raise malformed(f"`{name}` can only be given together with confirm=true.", param=name)
-    if params.automatic_payment_methods and params.allowed_payment_method_types:
-        raise malformed(
-            "You may only specify one of: automatic_payment_methods, allowed_payment_method_types."
-        )
     if params.customer:
         call.other("customer", params.customer, "customer")
     record = Record("payment_intent", blank(call, params, currency))
@@ -60,21 +57,16 @@ def create(call: Call, params: CreateIntent) -> Body:
 
 def retrieve(call: Call, params: RetrieveIntent) -> Body:
     """Answer with one intent; the browser sees less of it, and only with the client secret."""
-    record = call.own("payment_intent", "intent")
-    if not call.client_only:
-        return record.body
-    if params.client_secret != record.body["client_secret"]:
-        raise missing("payment_intent", call.target, "intent", in_path=True)
-    return {name: record.body[name] for name in _PUBLIC}
+    return shown(call, call.own("payment_intent", "intent"), params.client_secret, _PUBLIC)
 
 
 def update(call: Call, params: UpdateIntent) -> Body:
     """Change an intent that has not moved money yet."""
-    _refuse_types(call, params)
+    check_types(call, params)
     record = call.own("payment_intent", "intent")
     body = record.body
     touched = params.model_fields_set - {"expand", "metadata", "description", "transfer_group"}
-    if touched and body["status"] not in confirmation.OPEN:
+    if touched and body["status"] not in OPEN:
         raise wrong_state(
             "This PaymentIntent could not be updated because it has a status of"
             f" {body['status']}. Only the metadata and the description may be changed now.",
@@ -97,7 +89,7 @@ def update(call: Call, params: UpdateIntent) -> Body:
 
 def confirm(call: Call, params: ConfirmIntent) -> Body:
     """Take the money, or find out what stands in the way."""
-    _refuse_types(call, params)
+    check_types(call, params)
     record = call.own("payment_intent", "intent")
     confirmation.confirm(call, record, params)
     return record.body
@@ -166,16 +158,3 @@ def list_all(call: Call, params: ListIntents) -> Body:
     equal = {"customer": params.customer}
     body, _ = listed(call, "payment_intent", "/v1/payment_intents", params, equal=equal)
     return body
-
-
-def _refuse_types(call: Call, params: IntentParams) -> None:
-    if call.is_endive and params.payment_method_types is not None:
-        raise ApiError(
-            400,
-            "invalid_request_error",
-            "`payment_method_types` can no longer be sent. Use dynamic payment methods, or"
-            " `allowed_payment_method_types`.",
-            code="payment_method_types_no_longer_supported",
-            param="payment_method_types",
-            stored=False,
-        )

@@ -13,6 +13,8 @@ from paysaga.simulator import (
     intents,
     payment_methods,
     refunds,
+    setup_intents,
+    setup_params,
     webhook_endpoints,
 )
 from paysaga.simulator.calls import Call
@@ -111,6 +113,30 @@ _OPERATIONS = (
     Operation(
         "payment_intents.cancel", "POST", "payment_intents/{}/cancel",
         intent_params.CancelIntent, intents.cancel,
+    ),
+    Operation(
+        "setup_intents.create", "POST", "setup_intents",
+        setup_params.CreateSetup, setup_intents.create, takes_time=True,
+    ),
+    Operation(
+        "setup_intents.list", "GET", "setup_intents",
+        setup_params.ListSetups, setup_intents.list_all,
+    ),
+    Operation(
+        "setup_intents.retrieve", "GET", "setup_intents/{}",
+        intent_params.RetrieveIntent, setup_intents.retrieve, for_browsers=True,
+    ),
+    Operation(
+        "setup_intents.update", "POST", "setup_intents/{}",
+        setup_params.UpdateSetup, setup_intents.update,
+    ),
+    Operation(
+        "setup_intents.confirm", "POST", "setup_intents/{}/confirm",
+        setup_params.ConfirmSetup, setup_intents.confirm, takes_time=True,
+    ),
+    Operation(
+        "setup_intents.cancel", "POST", "setup_intents/{}/cancel",
+        setup_params.CancelSetup, setup_intents.cancel,
     ),
     Operation("charges.list", "GET", "charges", charges.ListCharges, charges.list_all),
     Operation("charges.retrieve", "GET", "charges/{}", Expandable, charges.retrieve),

@@ -34,6 +34,14 @@ def decline_of(call: Call, method: Record) -> Decline | None:
     return DECLINES[_RANDOM_DECLINES[scenario]]
 
 
+def refusal_of(call: Call, method: Record) -> Decline | None:
+    """Decide whether the bank refuses to have the method saved; some cards refuse only charges."""
+    number = method.private.get("number")
+    if not call.forced_decline and number and is_named(number) and card_of_number(number).attaches:
+        return None
+    return decline_of(call, method)
+
+
 def is_blocked(method: Record) -> bool:
     """Tell whether Radar stops the card before the bank is asked."""
     number = method.private.get("number")

@@ -1,4 +1,4 @@
-"""The pages on which a customer authenticates a card or approves a PayPal payment."""
+"""The pages on which a customer authenticates a card or approves what PayPal asks for."""
 
 import asyncio
 from pathlib import Path
@@ -53,7 +53,7 @@ class Pages:
         return _page(
             f"{request.path_params['page']}.html",
             200,
-            amount=shown(body["amount"], body["currency"]).upper(),
+            amount=shown(body["amount"], body["currency"]).upper() if "amount" in body else "",
             description=body["description"] or "",
         )
 
@@ -77,7 +77,8 @@ class Pages:
         return RedirectResponse(back, 303) if back else _page("done.html", 200, back=None)
 
     def _waiting(self, request: Request) -> Record | None:
-        record = self._simulator.storage.get("payment_intent", request.path_params["intent"])
+        identifier = request.path_params["intent"]
+        record = self._simulator.storage.get(authentication.kind_of(identifier), identifier)
         visit = record.private.get("visit") if record else None
         if not visit or visit["token"] != request.path_params["token"]:
             return None
@@ -96,8 +97,8 @@ def _return_url(record: Record) -> str | None:
     parts = urlsplit(url)
     query = [
         *parse_qsl(parts.query, keep_blank_values=True),
-        ("payment_intent", record.id),
-        ("payment_intent_client_secret", record.body["client_secret"]),
+        (record.kind, record.id),
+        (f"{record.kind}_client_secret", record.body["client_secret"]),
         ("redirect_status", _REDIRECT_STATUS.get(record.body["status"], "failed")),
     ]
     return urlunsplit(parts._replace(query=urlencode(query)))

@@ -24,6 +24,11 @@ EVENTS = [
     "customer.updated",
     "customer.deleted",
     "payment_method.attached",
+    "payment_method.detached",
+    "setup_intent.created",
+    "setup_intent.succeeded",
+    "setup_intent.setup_failed",
+    "setup_intent.canceled",
 ]
 
 
