@@ -1,7 +1,8 @@
 """The control API under `/_control`: arm faults, turn knobs, read the journal. Loopback only."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,7 @@ from starlette.routing import Route
 
 from paysaga.simulator import (
     authentication,
+    card_updater,
     deliveries,
     faults,
     journal,
@@ -20,6 +22,8 @@ from paysaga.simulator import (
     webhook_faults,
 )
 from paysaga.simulator.authentication import Outcome
+from paysaga.simulator.calls import Call
+from paysaga.simulator.card_updater import Renewal
 from paysaga.simulator.delivering import Deliverer
 from paysaga.simulator.errors import ApiError
 from paysaga.simulator.faults import Fault
@@ -65,6 +69,11 @@ class Control:
             Route("/webhook_faults", guarded(self.armed_webhook_faults), methods=["GET"]),
             Route("/webhook_faults", guarded(self.clear_webhook_faults), methods=["DELETE"]),
             Route("/intents/{id}/authenticate", guarded(self.authenticate), methods=["POST"]),
+            Route(
+                "/payment_methods/{id}/automatic_update",
+                guarded(self.update_card),
+                methods=["POST"],
+            ),
             Route("/journal", guarded(self.journal), methods=["GET"]),
             Route("/deliveries", guarded(self.deliveries), methods=["GET"]),
             Route("/webhooks/flush", guarded(self.flush), methods=["POST"]),
@@ -120,15 +129,18 @@ class Control:
         """Do what the customer would do on the 3DS or PayPal page; answer with the intent."""
         wish = await read(request, Act)
         call = self._simulator.call(target=request.path_params["id"])
-        try:
-            with call.storage.transaction():
-                record = call.own(authentication.kind_of(call.target))
-                authentication.act(call, record, wish.outcome)
-        except ApiError as error:
-            status = 404 if error.code == "resource_missing" else 409
-            raise HTTPException(status, error.message) from error
-        self._deliverer.wake()
+        with self._effect(call):
+            record = call.own(authentication.kind_of(call.target))
+            authentication.act(call, record, wish.outcome)
         return JSONResponse(record.body)
+
+    async def update_card(self, request: Request) -> JSONResponse:
+        """Do what Stripe's card updater does; answer with the payment method."""
+        renewal = await read(request, Renewal)
+        call = self._simulator.call(target=request.path_params["id"])
+        with self._effect(call):
+            body = card_updater.renew(call, renewal)
+        return JSONResponse(body)
 
     async def journal(self, request: Request) -> JSONResponse:
         """Read the money journal from `after` on."""
@@ -175,6 +187,16 @@ class Control:
         self._simulator.reset()
         self._simulator.register_endpoint()
         return JSONResponse({"status": "ok"})
+
+    @contextlib.contextmanager
+    def _effect(self, call: Call) -> Iterator[None]:
+        try:
+            with call.storage.transaction():
+                yield
+        except ApiError as error:
+            status = 404 if error.code == "resource_missing" else 409
+            raise HTTPException(status, error.message) from error
+        self._deliverer.wake()
 
     def _pending(self) -> int:
         return deliveries.pending(self._simulator.storage)

@@ -1,7 +1,7 @@
 """Customers."""
 
 import secrets
-from typing import Any
+from copy import deepcopy
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from paysaga.simulator.events import emit
 from paysaga.simulator.forms import Blankable, Expandable, Metadata, Params
 from paysaga.simulator.ids import new_id
 from paysaga.simulator.lists import DatedListParams, listed
-from paysaga.simulator.shapes import Address, Shipping, changed
+from paysaga.simulator.shapes import Address, Shipping, changed, previous
 from paysaga.simulator.storage import Body, Record
 
 _PLAIN = ("address", "description", "email", "name", "phone", "shipping", "preferred_locales")
@@ -101,12 +101,11 @@ def retrieve(call: Call, _params: Expandable) -> Body:
 def update(call: Call, params: UpdateCustomer) -> Body:
     """Change what is given, keep the rest."""
     record = call.own("customer")
-    before: dict[str, Any] = {**record.body}
+    before = deepcopy(record.body)
     changed(record.body, params, *_PLAIN)
     _set_default(call, record, params)
     call.storage.put(record)
-    previous = {name: before[name] for name in before if before[name] != record.body[name]}
-    emit(call, "customer.updated", record.body, previous)
+    emit(call, "customer.updated", record.body, previous(before, record.body))
     return record.body
 
 

@@ -69,6 +69,25 @@ def card_behind(record: Record) -> Card | None:
     return card_of_number(number) if number else None
 
 
+def checked_expiry(call: Call, month: int | None, year: int | None) -> Body:
+    """Write when a card expires, the year in full; a date that is wrong or past is refused."""
+    if month not in _MONTHS:
+        raise _unusable(
+            "invalid_expiry_month", "Your card's expiration month is invalid.", "exp_month"
+        )
+    today = datetime.fromtimestamp(call.now, UTC)
+    if (_four_digits(year), month) < (today.year, today.month):
+        raise _unusable(
+            "invalid_expiry_year", "Your card's expiration year is invalid.", "exp_year"
+        )
+    return {"exp_month": month, "exp_year": _four_digits(year)}
+
+
+def fingerprint(number: str) -> str:
+    """Tell cards apart without telling their numbers."""
+    return hashlib.sha256(number.encode()).hexdigest()[:16]
+
+
 def _checked(call: Call, given: CardParams | None, param: str) -> Card:
     if not given:
         raise malformed(f"Missing required param: {param}.", code="parameter_missing", param=param)
@@ -99,15 +118,7 @@ def _plausible(call: Call, given: CardParams) -> Card:
     number = re.sub(r"[ -]", "", given.number or "")
     if not _NUMBER.fullmatch(number) or not passes_luhn(number):
         raise _unusable("incorrect_number", "Your card number is incorrect.", "number")
-    if given.exp_month not in _MONTHS:
-        raise _unusable(
-            "invalid_expiry_month", "Your card's expiration month is invalid.", "exp_month"
-        )
-    today = datetime.fromtimestamp(call.now, UTC)
-    if (_four_digits(given.exp_year), given.exp_month) < (today.year, today.month):
-        raise _unusable(
-            "invalid_expiry_year", "Your card's expiration year is invalid.", "exp_year"
-        )
+    checked_expiry(call, given.exp_month, given.exp_year)
     if given.cvc is not None and not _CVC.fullmatch(given.cvc):
         raise _unusable("invalid_cvc", "Your card's security code is invalid.", "cvc")
     return card_of_number(number)
@@ -159,7 +170,7 @@ def _card_body(call: Call, card: Card, given: CardParams | None) -> Body:
         "display_brand": "american_express" if card.brand == "amex" else card.brand,
         "exp_month": typed.exp_month if typed else 12,
         "exp_year": _four_digits(typed.exp_year) if typed else next_year,
-        "fingerprint": hashlib.sha256(card.number.encode()).hexdigest()[:16],
+        "fingerprint": fingerprint(card.number),
         "funding": card.funding,
         "generated_from": None,
         "last4": card.number[-4:],

@@ -1,5 +1,6 @@
 """Payment methods: kept, attached to a customer, detached."""
 
+from copy import deepcopy
 from typing import Literal
 
 from pydantic import Field
@@ -9,15 +10,16 @@ from paysaga.simulator.cards import card_of_token
 from paysaga.simulator.declines import DECLINES, declined_error
 from paysaga.simulator.errors import invalid, missing
 from paysaga.simulator.events import emit
-from paysaga.simulator.forms import Expandable, Metadata
+from paysaga.simulator.forms import Expandable, Integer, Metadata, Params
 from paysaga.simulator.lists import ListParams, listed
 from paysaga.simulator.method_making import (
     MethodData,
     card_behind,
+    checked_expiry,
     made_of,
     made_of_card,
 )
-from paysaga.simulator.shapes import BillingDetails, changed
+from paysaga.simulator.shapes import BillingDetails, changed, previous
 from paysaga.simulator.storage import Body, Record
 
 _USED_UP = (
@@ -32,9 +34,17 @@ class CreateMethod(MethodData, Expandable):
     """Parameters of create."""
 
 
+class CardChange(Params):
+    """What may be changed of a card."""
+
+    exp_month: Integer | None = None
+    exp_year: Integer | None = None
+
+
 class UpdateMethod(Expandable):
     """Parameters of update."""
 
+    card: CardChange | None = None
     billing_details: BillingDetails = BillingDetails()
     metadata: Metadata = Field(default_factory=dict)
     allow_redisplay: Literal["always", "limited", "unspecified"] = "unspecified"
@@ -67,12 +77,17 @@ def retrieve(call: Call, _params: Expandable) -> Body:
 def update(call: Call, params: UpdateMethod) -> Body:
     """Change what may be changed of an attached method."""
     record = call.own("payment_method", "payment_method")
+    if not record.body["customer"]:
+        raise invalid("You must attach this PaymentMethod to a customer before you can update it.")
+    before = deepcopy(record.body)
+    if params.card:
+        _change_card(call, record.body, params.card)
     changed(record.body, params, "allow_redisplay")
     if "billing_details" in params.model_fields_set:
         given = params.billing_details.model_dump(include=params.billing_details.model_fields_set)
         record.body["billing_details"] |= given
     call.storage.put(record)
-    emit(call, "payment_method.updated", record.body, {})
+    emit(call, "payment_method.updated", record.body, previous(before, record.body))
     return record.body
 
 
@@ -146,11 +161,11 @@ def attach_to(call: Call, identifier: str, customer: str, *, in_path: bool = Fal
 
 def detach_record(call: Call, record: Record) -> Record:
     """Detach and keep, for ever unusable."""
-    previous = {"customer": record.body["customer"]}
+    attached = {"customer": record.body["customer"]}
     record.body["customer"] = None
     record.private["used_up"] = True
     call.storage.put(record)
-    emit(call, "payment_method.detached", record.body, previous)
+    emit(call, "payment_method.detached", record.body, attached)
     return record
 
 
@@ -163,3 +178,13 @@ def check_unused(record: Record) -> None:
     """Refuse a method that was used once without a customer, or detached."""
     if record.private.get("used_up"):
         raise invalid(_USED_UP)
+
+
+def _change_card(call: Call, body: Body, change: CardChange) -> None:
+    if body["type"] != "card":
+        raise invalid(
+            f"You provided `card`, but the PaymentMethod has the type {body['type']}.", param="card"
+        )
+    month = body["card"]["exp_month"] if change.exp_month is None else change.exp_month
+    year = body["card"]["exp_year"] if change.exp_year is None else change.exp_year
+    body["card"] |= checked_expiry(call, month, year)

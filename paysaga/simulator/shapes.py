@@ -46,6 +46,18 @@ def merged(old: dict[str, str], change: Metadata, *, cleared: bool) -> dict[str,
     return {key: value for key, value in {**old, **change}.items() if value != ""}
 
 
+def previous(before: Body, after: Body) -> Body:
+    """Tell what an event says of the past: of every changed part, what it was."""
+    old: Body = {}
+    for name in before | after:
+        was, now = before.get(name), after.get(name)
+        if isinstance(was, dict) and isinstance(now, dict) and was != now:
+            old[name] = previous(was, now)
+        elif was != now:
+            old[name] = was
+    return old
+
+
 def changed(body: Body, params: Params, *names: str) -> None:
     """Write every given parameter of `names`, and merge the metadata, into the body."""
     for name in names:
