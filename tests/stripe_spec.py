@@ -32,9 +32,9 @@ _GONE_PARAMETERS = {
     ("POST", "/v1/payment_intents"): {"payment_method_types"},
     ("POST", "/v1/payment_intents/{intent}"): {"payment_method_types"},
     ("POST", "/v1/payment_intents/{intent}/confirm"): {"payment_method_types", "client_secret"},
+    ("POST", "/v1/setup_intents/{intent}/confirm"): {"client_secret"},
     ("POST", "/v1/setup_intents"): {"payment_method_types"},
     ("POST", "/v1/setup_intents/{intent}"): {"payment_method_types"},
-    ("POST", "/v1/setup_intents/{intent}/confirm"): {"client_secret"},
 }
 _NEW_FIELDS = {
     "payment_intent": {"payment_record", "source"},

@@ -1,7 +1,7 @@
 """Which payment method an intent uses, be it for a payment or for a set-up, and whether it may."""
 
 from paysaga.simulator.calls import Call
-from paysaga.simulator.errors import ApiError, invalid, malformed, wrong_state
+from paysaga.simulator.errors import ApiError, invalid, malformed, types_gone, wrong_state
 from paysaga.simulator.intent_params import AutomaticMethods, MethodParams
 from paysaga.simulator.method_making import made_of
 from paysaga.simulator.payment_methods import check_unused, find
@@ -27,15 +27,7 @@ _TYPES = (
 def check_types(call: Call, params: MethodParams) -> None:
     """Refuse the list of types that newer versions do not take, and two ways to choose at once."""
     if call.is_endive and getattr(params, "payment_method_types", None) is not None:
-        raise ApiError(
-            400,
-            "invalid_request_error",
-            "`payment_method_types` can no longer be sent. Use dynamic payment methods, or"
-            " `allowed_payment_method_types`.",
-            code="payment_method_types_no_longer_supported",
-            param="payment_method_types",
-            stored=False,
-        )
+        raise types_gone()
     if getattr(params, "automatic_payment_methods", None) and params.allowed_payment_method_types:
         raise malformed(
             "You may only specify one of: automatic_payment_methods, allowed_payment_method_types."

@@ -20,15 +20,15 @@ EVENTS = [
     "charge.captured",
     "charge.refunded",
     "charge.refund.updated",
-    "customer.created",
-    "customer.updated",
-    "customer.deleted",
-    "payment_method.attached",
-    "payment_method.detached",
     "setup_intent.created",
     "setup_intent.succeeded",
     "setup_intent.setup_failed",
     "setup_intent.canceled",
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+    "payment_method.detached",
+    "payment_method.attached",
 ]
 
 
