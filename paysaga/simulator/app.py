@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from paysaga.simulator.checkout_page import CheckoutPage
 from paysaga.simulator.clock import Clock, utc_now
 from paysaga.simulator.connection import Receive, Scope, Send
 from paysaga.simulator.control import Control
@@ -38,6 +39,7 @@ class SimulatorApp:
         self._rest = Starlette(
             routes=[
                 Mount("/_control", routes=Control(simulator, deliverer).routes()),
+                *CheckoutPage(simulator, deliverer).routes(),
                 *Pages(simulator, deliverer).routes(),
             ],
             lifespan=lifespan,

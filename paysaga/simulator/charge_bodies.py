@@ -1,5 +1,6 @@
 """A new charge as Stripe answers it, every field of its document included."""
 
+from paysaga.simulator.bank_accounts import charge_part
 from paysaga.simulator.calls import Call
 from paysaga.simulator.declines import Decline
 from paysaga.simulator.ids import letters, new_id
@@ -103,6 +104,8 @@ def _details(intent: Body, method: Body, *, authenticated: bool) -> Body:
             "paypal": method["paypal"]
             | {"payer_name": "Sam Buyer", "seller_protection": None, "transaction_id": letters(17)},
         }
+    if method["type"] == "sepa_debit":
+        return {"type": "sepa_debit", "sepa_debit": charge_part(method)}
     card = method["card"]
     shared = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding",
               "last4", "regulated_status")  # fmt: skip

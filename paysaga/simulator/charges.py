@@ -68,6 +68,20 @@ def authorize(call: Call, intent: Body, method: Body, *, authenticated: bool) ->
 def fail(call: Call, intent: Body, method: Body, decline: Decline, *, blocked: bool) -> Body:
     """Keep a charge that took nothing, and tell of it."""
     body = blank(call, intent, method, authenticated=False)
+    refuse(call, body, decline, blocked=blocked)
+    return body
+
+
+def begin(call: Call, intent: Body, method: Body) -> Body:
+    """Keep a charge whose bank answers later."""
+    body = blank(call, intent, method, authenticated=False)
+    body["outcome"] = approved()
+    call.storage.put(Record("charge", body))
+    return body
+
+
+def refuse(call: Call, body: Body, decline: Decline, *, blocked: bool = False) -> None:
+    """Write that the charge took nothing, and tell of it."""
     body |= {
         "failure_code": decline.code,
         "failure_message": decline.message,
@@ -79,7 +93,6 @@ def fail(call: Call, intent: Body, method: Body, decline: Decline, *, blocked: b
         call, "charge.failed", body, body["amount"], reason=decline.decline_code or decline.code
     )
     emit(call, "charge.failed", body)
-    return body
 
 
 def capture(call: Call, body: Body, amount: int) -> None:

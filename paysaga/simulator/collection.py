@@ -1,9 +1,10 @@
 """Collecting an intent's money: the charge, and what its outcome makes of the intent."""
 
-from paysaga.simulator import charges, outcomes
+from paysaga.simulator import charges, checkout_completion, outcomes
 from paysaga.simulator.calls import Call
 from paysaga.simulator.declines import Decline, declined_error
 from paysaga.simulator.events import emit
+from paysaga.simulator.settlement import later
 from paysaga.simulator.storage import Body, Record
 
 
@@ -13,13 +14,18 @@ def collect(call: Call, record: Record, method: Record, *, authenticated: bool) 
     if refusal:
         decline(call, record, method, refusal)
     _keep_method(call, record.body, method)
-    charge = charges.authorize(call, record.body, method.body, authenticated=authenticated)
     record.private.pop("action", None)
-    record.body |= {"latest_charge": charge["id"], "next_action": None}
-    if record.body["capture_method"] == "manual":
-        _hold(call, record, charge)
+    record.body["next_action"] = None
+    if method.body["type"] == "sepa_debit":
+        _debit(call, record, method)
     else:
-        _take(call, record, charge)
+        charge = charges.authorize(call, record.body, method.body, authenticated=authenticated)
+        record.body["latest_charge"] = charge["id"]
+        if record.body["capture_method"] == "manual":
+            _hold(call, record, charge)
+        else:
+            take(call, record, charge)
+    checkout_completion.complete(call, record, method.body)
 
 
 def decline(call: Call, record: Record, method: Record, refusal: Decline) -> None:
@@ -47,6 +53,15 @@ def reopen(call: Call, record: Record, error: Body, charge: str | None = None) -
     emit(call, "payment_intent.payment_failed", record.body)
 
 
+def take(call: Call, record: Record, charge: Body) -> None:
+    """Take all that the charge is for."""
+    charges.capture(call, charge, charge["amount"])
+    record.body |= {"amount_received": charge["amount"], "status": "succeeded"}
+    call.storage.put(record)
+    emit(call, "charge.succeeded", charge)
+    emit(call, "payment_intent.succeeded", record.body)
+
+
 def _hold(call: Call, record: Record, charge: Body) -> None:
     record.body |= {"amount_capturable": charge["amount"], "status": "requires_capture"}
     call.storage.put(record)
@@ -59,12 +74,13 @@ def _hold(call: Call, record: Record, charge: Body) -> None:
     )
 
 
-def _take(call: Call, record: Record, charge: Body) -> None:
-    charges.capture(call, charge, charge["amount"])
-    record.body |= {"amount_received": charge["amount"], "status": "succeeded"}
+def _debit(call: Call, record: Record, method: Record) -> None:
+    charge = charges.begin(call, record.body, method.body)
+    record.body |= {"latest_charge": charge["id"], "status": "processing"}
     call.storage.put(record)
-    emit(call, "charge.succeeded", charge)
-    emit(call, "payment_intent.succeeded", record.body)
+    emit(call, "payment_intent.processing", record.body)
+    emit(call, "charge.pending", charge)
+    later(call, "settle_debit", record, call.knobs.debit_settle_seconds)
 
 
 def _keep_method(call: Call, intent: Body, method: Record) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from paysaga.simulator import (
     authentication,
     card_updater,
+    checkout_payment,
     deliveries,
     faults,
     journal,
@@ -40,6 +41,15 @@ class Act(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     outcome: Outcome
+
+
+class Pay(BaseModel):
+    """With what a customer without a page pays a Checkout Session."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    payment_method: str | None = None
+    email: str = "buyer@example.com"
 
 
 class Flush(BaseModel):
@@ -74,6 +84,7 @@ class Control:
                 guarded(self.update_card),
                 methods=["POST"],
             ),
+            Route("/checkout_sessions/{id}/pay", guarded(self.pay), methods=["POST"]),
             Route("/journal", guarded(self.journal), methods=["GET"]),
             Route("/deliveries", guarded(self.deliveries), methods=["GET"]),
             Route("/webhooks/flush", guarded(self.flush), methods=["POST"]),
@@ -142,6 +153,17 @@ class Control:
             body = card_updater.renew(call, renewal)
         return JSONResponse(body)
 
+    async def pay(self, request: Request) -> JSONResponse:
+        """Pay a Checkout Session as its page would; answer with the session."""
+        wish = await read(request, Pay)
+        call = self._simulator.call(target=request.path_params["id"])
+        with self._effect(call):
+            record = call.own("checkout.session")
+            declined = checkout_payment.attempt(call, record, wish.payment_method, wish.email)
+        if declined:
+            raise HTTPException(declined.status, declined.message)
+        return JSONResponse(call.own("checkout.session").body)
+
     async def journal(self, request: Request) -> JSONResponse:
         """Read the money journal from `after` on."""
         entries = journal.read(self._simulator.storage, _after(request))
@@ -158,7 +180,7 @@ class Control:
         storage = self._simulator.storage
         try:
             async with asyncio.timeout(wish.timeout_seconds):
-                while self._pending() or timers.waiting(storage):
+                while self._pending() or timers.waiting(storage, self._simulator.time()):
                     if wish.now:
                         deliveries.hasten(storage, self._simulator.time())
                         timers.hasten(storage, self._simulator.time())

@@ -1,7 +1,9 @@
 """`expand[]`: ids in an answer replaced by the objects they name."""
 
+from paysaga.simulator import checkout_sessions
 from paysaga.simulator.calls import Call
 from paysaga.simulator.errors import invalid
+from paysaga.simulator.lists import ListParams
 from paysaga.simulator.storage import Body
 
 _DEPTH = 4
@@ -32,6 +34,14 @@ _EXPANDABLE = {
     "payment_method": {"customer": "customer"},
     "customer": {"invoice_settings": "", "default_payment_method": "payment_method"},
     "balance_transaction": {"source": "source"},
+    "checkout.session": {
+        "customer": "customer",
+        "line_items": "line_items",
+        "payment_intent": "payment_intent",
+    },
+    "item": {"price": "price"},
+    "price": {"product": "product"},
+    "product": {"default_price": "price"},
 }
 
 
@@ -66,6 +76,8 @@ def _object(call: Call, node: Body, name: str, kind: str) -> object:
     value = node.get(name)
     if kind == "refunds":
         return refunds_of(call, node["id"])
+    if kind == "line_items":
+        return checkout_sessions.lines_of(call, node["id"], ListParams())
     if not isinstance(value, str):
         return value
     if kind == "source":

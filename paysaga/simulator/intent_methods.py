@@ -137,6 +137,9 @@ def _check_method(body: Body, method: Record) -> None:
     kind = method.body["type"]
     automatic = body["automatic_payment_methods"] or {}
     barred = kind == "paypal" and automatic.get("allow_redirects") == "never"
+    if kind == "sepa_debit":  # a set-up has neither currency nor capture
+        in_euros = body.get("currency", "eur") == "eur"
+        barred = not in_euros or body.get("capture_method") == "manual"
     excluded = kind in (body["excluded_payment_method_types"] or [])
     if barred or excluded or kind not in body["payment_method_types"]:
         raise invalid(

@@ -1,6 +1,6 @@
 """PaymentIntents: created, changed, captured, canceled. Confirming has its own module."""
 
-from paysaga.simulator import charges, confirmation, journal
+from paysaga.simulator import charges, checkout_completion, confirmation, journal
 from paysaga.simulator.access import shown
 from paysaga.simulator.calls import Call
 from paysaga.simulator.currencies import check_amount, checked_currency, not_positive
@@ -39,20 +39,26 @@ _PUBLIC = (
 def create(call: Call, params: CreateIntent) -> Body:
     """Create an intent, and with `confirm` take the money in the same call."""
     check_types(call, params)
-    currency = checked_currency(params.currency)
-    check_amount(params.amount, currency)
+    check_amount(params.amount, checked_currency(params.currency))
     for name in _CONFIRM_ONLY:
         if name in params.model_fields_set and not params.confirm:
             raise malformed(f"`{name}` can only be given together with confirm=true.", param=name)
     if params.customer:
         call.other("customer", params.customer, "customer")
-    record = Record("payment_intent", blank(call, params, currency))
-    confirmation.take_over(call, record, params)
-    call.storage.put(record)
-    emit(call, "payment_intent.created", record.body)
+    record = opened(call, params)
     if params.confirm:
         confirmation.confirm(call, record, params)
     return record.body
+
+
+def opened(call: Call, params: CreateIntent, private: Body | None = None) -> Record:
+    """Make and keep an intent, and tell of it; `private` is what Stripe keeps to itself."""
+    body = blank(call, params, checked_currency(params.currency))
+    record = Record("payment_intent", body, private or {})
+    confirmation.take_over(call, record, params)
+    call.storage.put(record)
+    emit(call, "payment_intent.created", record.body)
+    return record
 
 
 def retrieve(call: Call, params: RetrieveIntent) -> Body:
@@ -72,6 +78,8 @@ def update(call: Call, params: UpdateIntent) -> Body:
             f" {body['status']}. Only the metadata and the description may be changed now.",
             body,
         )
+    if touched:
+        _refuse_of_checkout(record)
     if params.currency is not None:
         body["currency"] = checked_currency(params.currency)
     if params.amount is not None:
@@ -91,6 +99,7 @@ def confirm(call: Call, params: ConfirmIntent) -> Body:
     """Take the money, or find out what stands in the way."""
     check_types(call, params)
     record = call.own("payment_intent", "intent")
+    _refuse_of_checkout(record)
     confirmation.confirm(call, record, params)
     return record.body
 
@@ -124,6 +133,7 @@ def capture(call: Call, params: CaptureIntent) -> Body:
     call.storage.put(record)
     emit(call, "charge.captured", charge.body, {"captured": False})
     emit(call, "payment_intent.succeeded", body)
+    checkout_completion.capture(call, record)
     return body
 
 
@@ -138,11 +148,20 @@ def cancel(call: Call, params: CancelIntent) -> Body:
             " requires_payment_method, requires_capture, requires_confirmation, requires_action.",
             body,
         )
+    if body["status"] != "requires_capture":
+        _refuse_of_checkout(record)
+    close(call, record, params.cancellation_reason)
+    return body
+
+
+def close(call: Call, record: Record, reason: str | None) -> None:
+    """Cancel the intent, release what it holds, and tell of it."""
+    body = record.body
     released = body["amount_capturable"]
     body |= {
         "amount_capturable": 0,
         "canceled_at": call.now,
-        "cancellation_reason": params.cancellation_reason,
+        "cancellation_reason": reason,
         "next_action": None,
         "status": "canceled",
     }
@@ -150,7 +169,6 @@ def cancel(call: Call, params: CancelIntent) -> Body:
     call.storage.put(record)
     journal.write(call, "intent.canceled", body, released)
     emit(call, "payment_intent.canceled", body)
-    return body
 
 
 def list_all(call: Call, params: ListIntents) -> Body:
@@ -158,3 +176,11 @@ def list_all(call: Call, params: ListIntents) -> Body:
     equal = {"customer": params.customer}
     body, _ = listed(call, "payment_intent", "/v1/payment_intents", params, equal=equal)
     return body
+
+
+def _refuse_of_checkout(record: Record) -> None:
+    if "checkout_session" in record.private:
+        raise invalid(
+            "You cannot perform this action on PaymentIntents created by Checkout. Try expiring"
+            " the Checkout Session instead."
+        )

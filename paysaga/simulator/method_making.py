@@ -1,4 +1,4 @@
-"""New payment methods: of a card's number, of a `pm_card_…` token, or of a PayPal account."""
+"""New payment methods: of a card's number, an IBAN, a test token, or a PayPal account."""
 
 import hashlib
 import re
@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from paysaga.simulator.bank_accounts import account_of_token, checked_iban, method_part
 from paysaga.simulator.calls import Call
 from paysaga.simulator.cards import Card, card_of_number, card_of_token, passes_luhn
 from paysaga.simulator.errors import ApiError, malformed, missing
@@ -31,6 +32,12 @@ class CardParams(Params):
     token: str | None = None
 
 
+class SepaParams(Params):
+    """A bank account in the euro area."""
+
+    iban: str
+
+
 class Empty(Params):
     """Parameters of a type that needs none."""
 
@@ -38,9 +45,10 @@ class Empty(Params):
 class MethodData(Params):
     """What a payment method is made of."""
 
-    type: Literal["card", "paypal"]
+    type: Literal["card", "paypal", "sepa_debit"]
     card: CardParams | None = None
     paypal: Empty | None = None
+    sepa_debit: SepaParams | None = None
     billing_details: BillingDetails = BillingDetails()
     metadata: Metadata = Field(default_factory=dict)
     allow_redisplay: Literal["always", "limited", "unspecified"] = "unspecified"
@@ -51,20 +59,34 @@ def made_of(call: Call, data: MethodData, param: str = "") -> Record:
     card = None
     if data.type == "card":
         card = _checked(call, data.card, f"{param}[card]" if param else "card")
+    if data.type == "sepa_debit":
+        data = _with_checked_iban(data, f"{param}[sepa_debit]" if param else "sepa_debit")
     record = _new(call, card, data)
     call.storage.put(record)
     return record
 
 
-def made_of_card(call: Call, card: Card) -> Record:
-    """Make and keep a method of a test card, as its token does."""
-    record = _new(call, card, MethodData(type="card"))
+def made_of_token(call: Call, token: str) -> Record | None:
+    """Make and keep a method of a test card or test account; None if no token is named so."""
+    card, account = card_of_token(token), account_of_token(token)
+    if card:
+        record = _new(call, card, MethodData(type="card"))
+    elif account:
+        sepa_debit = SepaParams(iban=account.iban)
+        owner = BillingDetails(email="jenny@example.com", name="Jenny Rosen")
+        record = _new(
+            call,
+            None,
+            MethodData(type="sepa_debit", sepa_debit=sepa_debit, billing_details=owner),
+        )
+    else:
+        return None
     call.storage.put(record)
     return record
 
 
 def card_behind(record: Record) -> Card | None:
-    """Find the test card of a method; None for PayPal."""
+    """Find the test card of a method; None for what is no card."""
     number = record.private.get("number")
     return card_of_number(number) if number else None
 
@@ -124,6 +146,13 @@ def _plausible(call: Call, given: CardParams) -> Card:
     return card_of_number(number)
 
 
+def _with_checked_iban(data: MethodData, param: str) -> MethodData:
+    if not data.sepa_debit:
+        raise malformed(f"Missing required param: {param}.", code="parameter_missing", param=param)
+    iban = checked_iban(data.sepa_debit.iban, f"{param}[iban]")
+    return data.model_copy(update={"sepa_debit": SepaParams(iban=iban)})
+
+
 def _four_digits(year: int | None) -> int:
     year = year or 0
     return year + 2000 if year < _CENTURY else year
@@ -145,6 +174,9 @@ def _new(call: Call, card: Card | None, data: MethodData) -> Record:
         "metadata": dict(data.metadata),
         "type": data.type,
     }
+    if data.sepa_debit:
+        body["sepa_debit"] = method_part(data.sepa_debit.iban)
+        return Record("payment_method", body, {"iban": data.sepa_debit.iban})
     if not card:
         body["paypal"] = {
             "country": "DE",

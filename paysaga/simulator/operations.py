@@ -7,11 +7,16 @@ from typing import Any
 from paysaga.simulator import (
     balance_transactions,
     charges,
+    checkout_params,
+    checkout_payment,
+    checkout_sessions,
     customers,
     events,
     intent_params,
     intents,
     payment_methods,
+    prices,
+    products,
     refunds,
     setup_intents,
     setup_params,
@@ -176,15 +181,58 @@ _OPERATIONS = (
         "webhook_endpoints.delete", "DELETE", "webhook_endpoints/{}",
         Params, webhook_endpoints.delete,
     ),
+    Operation("products.create", "POST", "products", products.CreateProduct, products.create),
+    Operation("products.list", "GET", "products", products.ListProducts, products.list_all),
+    Operation("products.retrieve", "GET", "products/{}", Expandable, products.retrieve),
+    Operation("products.update", "POST", "products/{}", products.UpdateProduct, products.update),
+    Operation("prices.create", "POST", "prices", prices.CreatePrice, prices.create),
+    Operation("prices.list", "GET", "prices", prices.ListPrices, prices.list_all),
+    Operation("prices.retrieve", "GET", "prices/{}", Expandable, prices.retrieve),
+    Operation("prices.update", "POST", "prices/{}", prices.UpdatePrice, prices.update),
+    Operation(
+        "checkout_sessions.create", "POST", "checkout/sessions",
+        checkout_params.CreateSession, checkout_sessions.create,
+    ),
+    Operation(
+        "checkout_sessions.list", "GET", "checkout/sessions",
+        checkout_params.ListSessions, checkout_sessions.list_all,
+    ),
+    Operation(
+        "checkout_sessions.retrieve", "GET", "checkout/sessions/{}",
+        Expandable, checkout_sessions.retrieve,
+    ),
+    Operation(
+        "checkout_sessions.expire", "POST", "checkout/sessions/{}/expire",
+        Expandable, checkout_sessions.expire,
+    ),
+    Operation(
+        "checkout_sessions.list_line_items", "GET", "checkout/sessions/{}/line_items",
+        ListParams, checkout_sessions.list_line_items,
+    ),
+    Operation(
+        "payment_pages.retrieve", "GET", "payment_pages/{}",
+        Expandable, checkout_payment.retrieve_page, for_browsers=True,
+    ),
+    Operation(
+        "payment_pages.confirm", "POST", "payment_pages/{}/confirm",
+        checkout_params.ConfirmPage, checkout_payment.confirm_page,
+        takes_time=True, for_browsers=True,
+    ),
 )  # fmt: skip
 NAMES = frozenset(operation.name for operation in _OPERATIONS)
+_TWO_WORDS = "checkout/"
 _BY_SHAPE = {(operation.method, operation.path): operation for operation in _OPERATIONS}
 
 
 def find(method: str, path: str) -> Found:
-    """Find the operation of a path below `/v1`; nouns and ids alternate in it."""
-    parts = path.removeprefix("/v1/").rstrip("/").split("/")
-    shape = "/".join("{}" if index % 2 else part for index, part in enumerate(parts))
+    """Find the operation of a path below `/v1`; nouns and ids alternate in it.
+
+    `checkout/sessions` is one noun.
+    """
+    below = path.removeprefix("/v1/").rstrip("/")
+    space = _TWO_WORDS if below.startswith(_TWO_WORDS) else ""
+    parts = below.removeprefix(space).split("/")
+    shape = space + "/".join("{}" if index % 2 else part for index, part in enumerate(parts))
     ids = parts[1::2]
     operation = _BY_SHAPE.get((method, shape))
     if not operation:

@@ -51,7 +51,10 @@ def is_blocked(method: Record) -> bool:
 def authentication_of(method: Record) -> Authentication:
     """Tell when the method asks for the customer; PayPal's buyer approves unless it was set up."""
     number = method.private.get("number")
-    return card_of_number(number).authentication if number else Authentication.UNLESS_SET_UP
+    if number:
+        return card_of_number(number).authentication
+    is_paypal = method.body["type"] == "paypal"
+    return Authentication.UNLESS_SET_UP if is_paypal else Authentication.NEVER
 
 
 def must_act(method: Record, *, off_session: bool, asked: bool) -> bool:

@@ -46,11 +46,11 @@ class Pages:
         """Ask the customer; after the decision, say that it was made."""
         record = self._waiting(request)
         if not record:
-            return _page("gone.html", 404)
+            return page("gone.html", 404)
         if not _is_open(record, request):
-            return _page("done.html", 200, back=_return_url(record))
+            return page("done.html", 200, back=_return_url(record))
         body = record.body
-        return _page(
+        return page(
             f"{request.path_params['page']}.html",
             200,
             amount=shown(body["amount"], body["currency"]).upper() if "amount" in body else "",
@@ -61,11 +61,11 @@ class Pages:
         """Carry out the customer's decision and send them back to the shop."""
         record = self._waiting(request)
         if not record:
-            return _page("gone.html", 404)
+            return page("gone.html", 404)
         form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
         outcome = form.get("outcome")
         if outcome not in ("authorize", "fail"):
-            return _page("gone.html", 400)
+            return page("gone.html", 400)
         await asyncio.sleep(self._simulator.knobs.delay_seconds(self._simulator.chance))
         record = self._waiting(request) or record
         if _is_open(record, request):
@@ -74,7 +74,7 @@ class Pages:
                 authentication.act(call, record, "authorize" if outcome == "authorize" else "fail")
             self._deliverer.wake()
         back = _return_url(record)
-        return RedirectResponse(back, 303) if back else _page("done.html", 200, back=None)
+        return RedirectResponse(back, 303) if back else page("done.html", 200, back=None)
 
     def _waiting(self, request: Request) -> Record | None:
         identifier = request.path_params["intent"]
@@ -83,6 +83,12 @@ class Pages:
         if not visit or visit["token"] != request.path_params["token"]:
             return None
         return record if visit["page"] == request.path_params["page"] else None
+
+
+def page(name: str, status: int, **values: object) -> HTMLResponse:
+    """Render a template; pages about money are never kept by a cache."""
+    html = _TEMPLATES.get_template(name).render(**values)
+    return HTMLResponse(html, status, headers={"cache-control": "no-store"})
 
 
 def _is_open(record: Record, request: Request) -> bool:
@@ -102,8 +108,3 @@ def _return_url(record: Record) -> str | None:
         ("redirect_status", _REDIRECT_STATUS.get(record.body["status"], "failed")),
     ]
     return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _page(name: str, status: int, **values: object) -> HTMLResponse:
-    html = _TEMPLATES.get_template(name).render(**values)
-    return HTMLResponse(html, status, headers={"cache-control": "no-store"})

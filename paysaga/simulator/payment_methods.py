@@ -6,7 +6,6 @@ from typing import Literal
 from pydantic import Field
 
 from paysaga.simulator.calls import Call
-from paysaga.simulator.cards import card_of_token
 from paysaga.simulator.declines import DECLINES, declined_error
 from paysaga.simulator.errors import invalid, missing
 from paysaga.simulator.events import emit
@@ -17,7 +16,7 @@ from paysaga.simulator.method_making import (
     card_behind,
     checked_expiry,
     made_of,
-    made_of_card,
+    made_of_token,
 )
 from paysaga.simulator.shapes import BillingDetails, changed, previous
 from paysaga.simulator.storage import Body, Record
@@ -60,7 +59,7 @@ class ListMethods(ListParams):
     """Filters of the method list."""
 
     customer: str | None = None
-    type: Literal["card", "paypal"] | None = None
+    type: Literal["card", "paypal", "sepa_debit"] | None = None
     allow_redisplay: Literal["always", "limited", "unspecified"] | None = None
 
 
@@ -132,9 +131,9 @@ def retrieve_of_customer(call: Call, _params: Expandable) -> Body:
 
 
 def find(call: Call, identifier: str, param: str, *, in_path: bool = False) -> Record:
-    """Find a method by id; a `pm_card_…` token becomes a new method each time."""
-    if card := card_of_token(identifier):
-        return made_of_card(call, card)
+    """Find a method by id; a test token becomes a new method each time."""
+    if made := made_of_token(call, identifier):
+        return made
     record_or_none = call.storage.get("payment_method", identifier)
     if not record_or_none:
         raise missing("payment_method", identifier, param, in_path=in_path)

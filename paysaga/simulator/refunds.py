@@ -168,7 +168,10 @@ def _behavior(call: Call, charge: Body) -> str | None:
 
 
 def _destination(charge: Body) -> Body:
-    if charge["payment_method_details"]["type"] == "paypal":
+    kind = charge["payment_method_details"]["type"]
+    if kind == "sepa_debit":
+        return {"type": kind}
+    if kind == "paypal":
         return {"type": "paypal", "paypal": {"network_decline_code": None}}
     return {
         "type": "card",

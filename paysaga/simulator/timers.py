@@ -1,8 +1,10 @@
 """Steps that happen on their own after a while, such as a pending refund that succeeds."""
 
-from paysaga.simulator import settlement
+from paysaga.simulator import checkout_sessions, debits, settlement
 from paysaga.simulator.simulator import Simulator
 from paysaga.simulator.storage import Storage
+
+_STEPS = settlement.STEPS | debits.STEPS | checkout_sessions.STEPS
 
 
 def fire_due(simulator: Simulator) -> int:
@@ -13,7 +15,7 @@ def fire_due(simulator: Simulator) -> int:
     )
     for row in rows:
         with storage.transaction():
-            settlement.STEPS[row["step"]](simulator.call(target=row["object"]))
+            _STEPS[row["step"]](simulator.call(target=row["object"]))
             storage.execute("DELETE FROM timers WHERE id = ?", (row["id"],))
     return len(rows)
 
@@ -25,10 +27,11 @@ def next_due_at(storage: Storage) -> float | None:
 
 
 def hasten(storage: Storage, now: float) -> None:
-    """Make every waiting step due now."""
-    storage.execute("UPDATE timers SET due_at = ?", (now,))
+    """Make every waiting step due now; a deadline is no work that waits to be done."""
+    storage.execute("UPDATE timers SET due_at = ? WHERE step != 'expire_session'", (now,))
 
 
-def waiting(storage: Storage) -> int:
-    """Count the steps still to come."""
-    return int(storage.execute("SELECT count(*) FROM timers").fetchone()[0])
+def waiting(storage: Storage, now: float) -> int:
+    """Count the steps still to come; of deadlines only those that are over."""
+    counted = "SELECT count(*) FROM timers WHERE step != 'expire_session' OR due_at <= ?"
+    return int(storage.execute(counted, (now,)).fetchone()[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import stripe
 
-from tests.simulator.support import SECRET_KEY, event_types
+from tests.simulator.support import SECRET_KEY, Control, event_types
 
 EVENTS = [
     "payment_intent.created",
@@ -29,6 +29,12 @@ EVENTS = [
     "customer.deleted",
     "payment_method.detached",
     "payment_method.attached",
+    "product.created",
+    "price.created",
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
 ]
 
 
@@ -45,7 +51,12 @@ def cli(*, in_ci: bool) -> str:
 
 @pytest.mark.parametrize("event", EVENTS)
 async def test_trigger(
-    client: stripe.StripeClient, base_url: str, cli: str, tmp_path: Path, event: str
+    client: stripe.StripeClient,
+    control: Control,
+    base_url: str,
+    cli: str,
+    tmp_path: Path,
+    event: str,
 ) -> None:
     """
     Stripe's own tool plays its own call sequence without a refusal, and the event is there.
@@ -57,6 +68,7 @@ async def test_trigger(
         stderr=asyncio.subprocess.STDOUT,
     )
     said, _ = await process.communicate()
+    await control.flush()
 
     assert 0 == process.returncode, said.decode()
     assert event in await event_types(client)
