@@ -1,26 +1,14 @@
 """What the Checkout Session operations take."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from paysaga.simulator.forms import Blankable, Expandable, Integer, Metadata, Params, Text
 from paysaga.simulator.intent_params import CaptureMethod
 from paysaga.simulator.lists import DatedListParams
 from paysaga.simulator.prices import NewPrice
 from paysaga.simulator.shapes import Shipping
-
-
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise PydanticCustomError("parameter_url", "Not a valid URL")
-    return value
-
-
-WebAddress = Annotated[Text, AfterValidator(_web_address)]
 
 
 class LineItem(Params):
@@ -51,15 +39,15 @@ class CreateSession(Expandable):
 
     mode: Literal["payment"]
     line_items: Annotated[list[LineItem], Field(min_length=1, max_length=100)]
-    success_url: WebAddress
+    success_url: Text
     allowed_payment_method_types: list[str] | None = None
     billing_address_collection: Literal["auto", "required"] | None = None
-    cancel_url: WebAddress | None = None
-    client_reference_id: Annotated[str | None, Field(max_length=200)] = None
+    cancel_url: Text | None = None
+    client_reference_id: Annotated[str, Field(max_length=200)] | None = None
     currency: Text | None = None
     customer: Text | None = None
     customer_creation: Literal["always", "if_required"] | None = None
-    customer_email: Annotated[str | None, Field(max_length=800)] = None
+    customer_email: Annotated[str, Field(max_length=800)] | None = None
     excluded_payment_method_types: list[str] | None = None
     expires_at: Integer | None = None
     locale: Text | None = None

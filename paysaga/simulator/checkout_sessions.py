@@ -1,5 +1,7 @@
 """Checkout Sessions: made by the shop, paid on the hosted page, or expired."""
 
+import re
+
 from paysaga.simulator import checkout_bodies, intents, prices
 from paysaga.simulator.calls import Call
 from paysaga.simulator.checkout_params import CreateSession, LineItem, ListSessions
@@ -11,6 +13,7 @@ from paysaga.simulator.lists import ListParams, listed
 from paysaga.simulator.settlement import later
 from paysaga.simulator.storage import Body, Record
 
+_ADDRESS = re.compile(r"https?://[^/\s]\S*")
 _SHORTEST_SECONDS = 30 * 60
 _LONGEST_SECONDS = 24 * 3600
 
@@ -19,6 +22,9 @@ def create(call: Call, params: CreateSession) -> Body:
     """Make a session; nothing is charged, and no intent is made, before somebody pays."""
     if call.is_endive and params.payment_method_types is not None:
         raise types_gone()
+    _check_address(params.success_url, "success_url")
+    if params.cancel_url:
+        _check_address(params.cancel_url, "cancel_url")
     expires_at = _checked_end(call, params.expires_at)
     email = _known_email(call, params)
     items = [_item(call, each, index) for index, each in enumerate(params.line_items)]
@@ -96,6 +102,11 @@ def _close(call: Call, record: Record) -> None:
         intent = call.other("payment_intent", record.body["payment_intent"], "payment_intent")
         intents.close(call, intent, "expired")
     emit(call, "checkout.session.expired", record.body)
+
+
+def _check_address(value: str, param: str) -> None:
+    if not _ADDRESS.fullmatch(value):
+        raise malformed("Not a valid URL", code="url_invalid", param=param)
 
 
 def _checked_end(call: Call, wanted: int | None) -> int:

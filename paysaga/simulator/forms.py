@@ -87,7 +87,7 @@ def _metadata(value: object) -> object:
 Integer = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, Field(max_length=5000)]
-Blankable = Annotated[str | None, BeforeValidator(_blank_is_none), Field(max_length=5000)]
+Blankable = Annotated[Text | None, BeforeValidator(_blank_is_none)]
 Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
 
 

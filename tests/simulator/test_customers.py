@@ -28,6 +28,16 @@ class TestCustomer:
             "customer.deleted",
         ] == await event_types(client)
 
+    async def test_field_is_unset(self, client: stripe.StripeClient) -> None:
+        """
+        An empty value unsets a field.
+        """
+        customer = await client.v1.customers.create_async({"name": "Jo", "phone": "1"})
+
+        after = await client.v1.customers.update_async(customer.id, {"phone": ""})
+
+        assert ("Jo", None) == (after.name, after.phone)
+
     async def test_nobody(self, client: stripe.StripeClient) -> None:
         """
         An unknown customer in the path is 404 `resource_missing`.
