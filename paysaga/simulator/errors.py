@@ -82,19 +82,6 @@ def types_gone() -> ApiError:
     )
 
 
-def types_gone() -> ApiError:
-    """400: since endive nobody may send `payment_method_types` any more."""
-    return ApiError(
-        400,
-        "invalid_request_error",
-        "`payment_method_types` can no longer be sent. Use dynamic payment methods, or"
-        " `allowed_payment_method_types`.",
-        code="payment_method_types_no_longer_supported",
-        param="payment_method_types",
-        stored=False,
-    )
-
-
 def broken() -> ApiError:
     """500: Stripe's own failure; nothing is known about the effect."""
     return ApiError(
