@@ -35,7 +35,10 @@ class GuardedClient(stripe.HTTPXClient):
         except stripe.APIConnectionError:
             await self._circuit.failed(is_trial=is_trial)
             raise
-        if answer[1] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _body, status, told = answer
+        # An error that is kept under its key says how the gateway was, not how it is.
+        is_kept = told.get("idempotent-replayed") == "true"
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not is_kept:
             await self._circuit.failed(is_trial=is_trial)
         else:
             await self._circuit.answered()

@@ -10,10 +10,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.circuit import Circuit
 from activities.errors import Trouble
 from activities.stripe_calls import StripeCalls
+from activities.stripe_orders import IntentOrder
 from paysaga.database.breakers import Breakers
 from paysaga.database.engine import Sessions
 from paysaga.domain.breaker import FAILURES, OPEN_FOR
-from tests.activities.test_circuit import Clock
+from tests.activities.test_circuit import NOON, Clock
+from tests.fakes import PRICE
 from tests.simulated import Simulated, guarded, running_simulator
 
 
@@ -79,3 +81,28 @@ async def test_refusals_are_answers(simulated: Simulated, calls: StripeCalls) ->
     told = [await looked(calls) for _ in range(2 * FAILURES)]
 
     assert [Trouble.LATER] * FAILURES + [Trouble.REFUSED] * FAILURES == told
+
+
+async def test_a_kept_error_is_an_answer(simulated: Simulated, calls: StripeCalls) -> None:
+    """A 500 that the gateway repeats under its key tells nothing of how it does now."""
+    customer = await simulated.client.v1.customers.create_async({})
+    order = IntentOrder(
+        payment_id="pay_kept",
+        order_id="order-1",
+        customer_id="cst_1",
+        gateway_customer_id=customer.id,
+        money=PRICE,
+        description=None,
+        environment="test",
+        correlation_id="c",
+        ordered_at=NOON,
+    )
+    await simulated.arm("payment_intents.create", "sticky_500", effect=False)
+
+    told = set()
+    for _ in range(2 * FAILURES):
+        with pytest.raises(ApplicationError) as kept:
+            await ActivityEnvironment().run(calls.create_intent, order)
+        told.add(kept.value.type)
+
+    assert {Trouble.STICKY} == told
