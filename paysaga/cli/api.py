@@ -51,6 +51,11 @@ class PaymentsApi:
             "/payments", {name: str(value) for name, value in query.items() if value is not None}
         )
 
+    def capture(self, payment_id: str, order: Answer, *, key: str) -> Answer:
+        """Take what is held, or part of it."""
+        path = f"/payments/{quote(payment_id, safe='')}/capture"
+        return self._told(path, order, key, look=f"payments show {payment_id}")
+
     def why(self, payment_id: str) -> Answer:
         """Why it stands where it stands, and what may be done."""
         return self._asked(f"/admin/payments/{quote(payment_id, safe='')}/why")
@@ -186,6 +191,8 @@ def _perhaps(look: str | None) -> str:
 def _roles(path: str) -> str:
     if path.startswith(("/admin/reconciliations", "/admin/ledger")):
         return "role finance or admin"
+    if path.endswith("/capture"):
+        return "role service, finance or admin"
     return "role admin" if path.startswith("/admin/") else "role support, finance or admin"
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from paysaga.cli import api, finance, repairs, show, temporal_setup, webhooks
+from paysaga.cli import api, captures, finance, repairs, show, temporal_setup, webhooks
 from paysaga.cli.trouble import CannotAsk, CliError, Refused, WrongUsage
 from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.payment import PaymentStatus
@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-payments = typer.Typer(help="Look at payments.", no_args_is_help=True)
+payments = typer.Typer(help="Look at payments; capture what is held.", no_args_is_help=True)
 temporal = typer.Typer(help="Prepare Temporal.", no_args_is_help=True)
 app.add_typer(payments, name="payments")
 app.add_typer(temporal, name="temporal")
@@ -77,6 +77,9 @@ def list_payments(
         show.as_json(page)
     else:
         show.payments(page)
+
+
+payments.command("capture")(captures.capture)
 
 
 @app.command("token")

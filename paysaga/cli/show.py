@@ -132,6 +132,14 @@ def webhooks(page: dict[str, Any]) -> None:
         console.print("[dim]There are more: narrow the list, or raise --limit.[/]")
 
 
+def captured(told: dict[str, Any]) -> None:
+    """What has become of a capture."""
+    console = new_console()
+    amount = shown_amount(told["amount_captured"], told["currency"])
+    done = f"captured {amount}" if told["amount_captured"] else "under way: look again in a moment"
+    console.print(escape(told["id"]), _status(told), done, sep="  ", soft_wrap=True)
+
+
 def payments(page: dict[str, Any]) -> None:
     """One line for each payment; two where a line is too short for all that it must say."""
     console = new_console()
@@ -162,6 +170,9 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
     if told["status"] != "needs_operator":  # then nothing goes on by itself
         attempts = f"{attempts}, {told['attempts_left']} left"
         until = told["action_until"] or told["retry_until"]
+    if told["status"] == "authorized":
+        moved.append(f"{shown_amount(told['amount_authorized'], told['currency'])} held")
+        until = told["capture_until"]
     return [
         (name, value)
         for name, value in (

@@ -1,5 +1,6 @@
 """`payment-cli` against a small HTTP server that answers like the API."""
 
+import io
 import json
 import sys
 import threading
@@ -289,6 +290,96 @@ class TestList:
         ran = run("payments", "list", "--status", "paid")
 
         assert (2, []) == (ran.code, api.asked)
+
+
+HELD = {
+    **PAYMENT,
+    "status": "authorized",
+    "reason": "authorized",
+    "amount_authorized": 6450,
+    "capture_until": "2026-11-28T11:00:00Z",
+    "retry_until": None,
+    "attempts_left": 0,
+}
+
+
+class TestCapture:
+    @pytest.fixture
+    def shop(self, api: FakeApi) -> FakeApi:
+        path = f"/api/v1/payments/{PAYMENT['id']}"
+        api.answers[path] = (200, HELD)
+        taken = {**HELD, "status": "succeeded", "amount_captured": 5000}
+        api.answers[f"{path}/capture"] = (200, taken)
+        return api
+
+    def test_what_is_held_and_until_when(self, shop: FakeApi, run: Run) -> None:
+        """
+        Who looks at a hold sees how much it is, and when it ends.
+        """
+        ran = run("payments", "show", PAYMENT["id"])
+
+        assert 0 == ran.code
+        assert "64.50 EUR held" in ran.out
+        assert "2026-11-28 11:00:00" in ran.out
+
+    @pytest.mark.parametrize(
+        ("typed", "sent"), [([], 6450), (["--amount", "50"], 5000), (["--amount", "50.5"], 5050)]
+    )
+    def test_all_or_a_part_is_taken(
+        self, shop: FakeApi, run: Run, typed: list[str], sent: int
+    ) -> None:
+        """
+        Typed in major units, sent in minor ones, with a key of its own.
+        """
+        ran = run("payments", "capture", PAYMENT["id"], *typed, "--yes")
+
+        assert 0 == ran.code, ran.err
+        assert [{"amount": sent}] == shop.bodies
+        assert [True] == [bool(key) for key in shop.keys]
+        assert "captured 50.00 EUR" in ran.out
+
+    def test_it_asks_before(self, shop: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Without a yes nothing is sent; the question says what is let go.
+        """
+        monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+
+        ran = run("payments", "capture", PAYMENT["id"], "--amount", "50")
+
+        assert 1 == ran.code
+        assert "Capture 50.00 EUR of 64.50 EUR? The other 14.50 EUR are let go." in ran.out
+        assert [] == shop.bodies
+
+    @pytest.mark.parametrize("typed", ["much", "0", "-5", "50.001"])
+    def test_a_wrong_amount_is_one_sentence(self, shop: FakeApi, run: Run, typed: str) -> None:
+        """
+        It is told before anything is sent.
+        """
+        ran = run("payments", "capture", PAYMENT["id"], f"--amount={typed}", "--yes")
+
+        assert 2 == ran.code
+        assert f"--amount {typed}" in ran.err
+        assert [] == shop.bodies
+
+    def test_what_is_not_held_is_not_captured(self, api: FakeApi, run: Run) -> None:
+        """
+        The payment's status is the reason.
+        """
+        ran = run("payments", "capture", PAYMENT["id"], "--yes")
+
+        assert (1, "Nothing is held: the payment is awaiting_retry.\n") == (ran.code, ran.err)
+
+    def test_a_role_that_may_not(self, shop: FakeApi, run: Run) -> None:
+        """
+        The sentence names the roles that may.
+        """
+        path = f"/api/v1/payments/{PAYMENT['id']}/capture"
+        shop.answers[path] = (403, {"detail": "This role may not do that."})
+
+        ran = run("payments", "capture", PAYMENT["id"], "--yes")
+
+        assert 4 == ran.code
+        assert "role service, finance or admin" in ran.err
 
 
 class TestTrouble:
