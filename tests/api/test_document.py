@@ -73,6 +73,7 @@ class TestDocument:
             "start_payment",
             "retry_payment",
             "cancel_payment",
+            "capture_payment",
             "retry_order_payment",
             "repair_payment",
             "approve_repair",

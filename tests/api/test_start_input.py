@@ -28,7 +28,7 @@ class TestInput:
             ("customer_id", "cst_1\n"),
             ("payment_method_id", "visa"),
             ("payment_method_id", "pm_" + "a" * 101),
-            ("capture_method", "manual"),
+            ("capture_method", "later"),
             ("description", "a" * 501),
             ("description", "one\u0000two"),
             ("description", "one\ntwo"),

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paysaga.database.tables import (
     ATTEMPTS,
+    BREAKERS,
     CUSTOMERS,
     DRIFTS,
     EVENT_SWEEPS,
@@ -55,6 +56,8 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "decline_kind": "needs_new_card",
         "decline_message": "Your card has insufficient funds.",
         "intent_id": "pi_1",
+        "capture_method": "automatic",
+        "amount_authorized": 0,
         "amount_captured": 0,
         "amount_refunded": 0,
         "amount_refund_pending": 0,
@@ -138,6 +141,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "seen_at": NOON,
     },
     EVENT_SWEEPS.name: {"id": "gateway", "since": NOON},
+    BREAKERS.name: {"id": "gateway", "version": 1, "failures": 0},
 }
 
 # What a second good row has to have of its own beside the first.
@@ -153,6 +157,7 @@ ANOTHER: Final[dict[str, dict[str, Any]]] = {
     RECONCILIATIONS.name: {"id": "rcn_2"},
     DRIFTS.name: {"id": "drf_2", "kind": "refunded"},
     EVENT_SWEEPS.name: {"id": "another"},
+    BREAKERS.name: {"id": "another"},
 }
 
 

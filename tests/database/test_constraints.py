@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from paysaga.database.engine import create_engine
 from paysaga.database.tables import (
     ATTEMPTS,
+    BREAKERS,
     CUSTOMERS,
     DRIFTS,
     EVENT_SWEEPS,
@@ -35,6 +36,12 @@ from tests.database.rows import EARLIER, GOOD, NOON, another, insert_good
 
 Wrong = tuple[Table, dict[str, Any], str]
 PAID: Final = {"status": "succeeded", "amount_captured": 1000}
+HELD: Final = {
+    "status": "authorized",
+    "capture_method": "manual",
+    "amount_authorized": 600,
+    "capture_until": NOON,
+}
 RULES: Final = {
     f"{rule.name}": table
     for table in PAYMENTS.metadata.sorted_tables
@@ -70,6 +77,15 @@ BROKEN: Final[list[Wrong]] = [
         {**PAID, "amount_refunded": 600, "amount_refund_pending": 401},
         "payments_refunds_within_captured",
     ),
+    (PAYMENTS, {"capture_method": "later"}, "payments_capture_method_is_known"),
+    (PAYMENTS, {"amount_authorized": -1}, "payments_authorized_within_amount"),
+    (PAYMENTS, {"amount_authorized": 1001}, "payments_authorized_within_amount"),
+    (PAYMENTS, {**HELD, "amount_to_capture": 0}, "payments_to_capture_within_authorized"),
+    (PAYMENTS, {**HELD, "amount_to_capture": 601}, "payments_to_capture_within_authorized"),
+    (PAYMENTS, {**HELD, "capture_until": None}, "payments_authorized_has_deadline"),
+    (PAYMENTS, {**HELD, "capture_method": "automatic"}, "payments_authorized_is_captured_later"),
+    (BREAKERS, {"failures": -1}, "breakers_failures_not_negative"),
+    (BREAKERS, {"trial_until": NOON}, "breakers_trial_only_while_open"),
     (PAYMENTS, {"attempts_used": 4}, "payments_attempts_within_allowed"),
     (PAYMENTS, {"attempts_used": -1}, "payments_attempts_within_allowed"),
     (PAYMENTS, {"status": "succeeded"}, "payments_succeeded_means_captured"),
@@ -155,6 +171,7 @@ ELSEWHERE: Final = {
     "events_one_object_id_sequence",
 } | {name for name in RULES if name.endswith("_is_whole") and "amount" in name}
 TWICE: Final[list[Wrong]] = [
+    (BREAKERS, {"id": "gateway"}, "breakers_key"),
     (CUSTOMERS, {"id": "cst_1"}, "customers_key"),
     (CUSTOMERS, {"gateway_customer_id": "cus_1"}, "customers_one_gateway_customer_id"),
     (PAYMENT_METHODS, {"id": "mtd_1"}, "payment_methods_key"),
@@ -190,11 +207,13 @@ ORPHANS: Final[list[Wrong]] = [
     (TRANSFERS, {"version": 9}, "ledger_transfers_payment_id_version_known"),
     (DRIFTS, {"reconciliation_id": "rcn_9"}, "drifts_reconciliation_id_known"),
 ]
+# Added to rows that were there before: they have a default.
+ADDED_LATER: Final = {"capture_method", "amount_authorized"}
 MISSING: Final = [
     (table, column.name)
     for table in PAYMENTS.metadata.sorted_tables
     for column in table.columns
-    if not column.nullable and column is not EVENTS.c.position
+    if not column.nullable and column is not EVENTS.c.position and column.name not in ADDED_LATER
 ]
 
 
@@ -305,7 +324,9 @@ class TestOrder:
         """
         Beside an open payment its order takes no other that is open or succeeded.
         """
-        facts: dict[str, Any] = PAID if status == "succeeded" else {"status": status}
+        facts: dict[str, Any] = {"succeeded": PAID, "authorized": HELD}.get(
+            status, {"status": status}
+        )
         row = another(PAYMENTS, order_id="order-1", action_until=NOON, **facts)
 
         with pytest.raises(IntegrityError) as refusal:

@@ -51,7 +51,10 @@ class PaymentRow(Row, table=True):
         check("amount_not_negative", "amount >= 0"),
         check("captured_within_amount", "amount_captured BETWEEN 0 AND amount"),
         *whole("amount_authorized", "amount_to_capture"),
-        check("authorized_within_amount", "amount_authorized BETWEEN 0 AND amount"),
+        check(
+            "authorized_within_amount",
+            "amount_authorized = 0 OR amount_authorized BETWEEN 1 AND amount",
+        ),
         check("to_capture_within_authorized", "amount_to_capture BETWEEN 1 AND amount_authorized"),
         check("authorized_has_deadline", "status <> 'authorized' OR capture_until IS NOT NULL"),
         check(

@@ -26,7 +26,7 @@ _COLUMNS: Final = {
         CONSTRAINT payments_amount_authorized_is_whole
         CHECK (amount_authorized = CAST(amount_authorized AS BIGINT))
         CONSTRAINT payments_authorized_within_amount
-        CHECK (amount_authorized BETWEEN 0 AND amount)""",
+        CHECK (amount_authorized = 0 OR amount_authorized BETWEEN 1 AND amount)""",
     "capture_until": """{moment}
         CONSTRAINT payments_authorized_has_deadline
         CHECK (status <> 'authorized' OR capture_until IS NOT NULL)""",
