@@ -5,15 +5,26 @@ from collections import deque
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio import activity
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
 from activities.stripe_orders import CaptureOrder, IntentOrder
-from paysaga.domain.intent import CaptureMethod
-from paysaga.domain.payment import AttemptStatus, Fulfillment, Payment, PaymentStatus, Reason
+from paysaga.domain import transitions as rules
+from paysaga.domain.intent import CaptureMethod, Intent
+from paysaga.domain.payment import (
+    AttemptStatus,
+    Fulfillment,
+    Payment,
+    PaymentStatus,
+    Reason,
+    RequestMark,
+)
 from tests.fakes import PRICE, FakeGateway, FakeOrders, a_payment, trouble
 from tests.workflows.conftest import Running, Start, World
+from workflows.payment import PaymentWorkflow
+from workflows.requests import CaptureRequest
 
 S = PaymentStatus
 DAY = timedelta(days=1)
@@ -343,3 +354,96 @@ class TestSlowCapture:
             result = await payment.result()
 
         assert (S.NEEDS_OPERATOR, Reason.GATEWAY_MISMATCH) == (result.status, result.reason)
+
+
+class SlowToTell(FakeGateway):
+    """A gateway that answers a look only when it may."""
+
+    def __init__(self) -> None:
+        super().__init__("requires_capture")
+        self.is_asked, self.may_tell = asyncio.Event(), asyncio.Event()
+
+    @activity.defn
+    async def retrieve_intent(self, intent_id: str) -> Intent:
+        self.is_asked.set()
+        await self.may_tell.wait()
+        return await super().retrieve_intent(intent_id)
+
+
+class TestTooLate:
+    async def test_a_capture_after_the_end(self, pay: Start) -> None:
+        """While the hold is being let go nothing is captured any more."""
+        world = a_world(close=[trouble(Trouble.UNREACHABLE)] * 6)
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            await payment.pass_time_until(
+                lambda: "close" in world.gateway.calls, step=timedelta(hours=1)
+            )
+            message = await refusal(payment)
+            result = await payment.result()
+
+        assert "the time to capture is over" == message
+        assert S.EXPIRED is result.status
+
+    async def test_a_capture_during_a_look_that_ends_the_hold(self, pay: Start) -> None:
+        """It was accepted, and the look shows that nothing is held: the caller hears that."""
+        gateway = SlowToTell()
+        world = World(gateway)
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            await payment.nudge()
+            await gateway.is_asked.wait()
+            mark = RequestMark(key="capture-1", fingerprint="capture-1")
+            asked = await payment.run.start_update(
+                PaymentWorkflow.capture,
+                CaptureRequest(actor="service:shop", request=mark),
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            )
+            gateway.becomes("canceled")
+            gateway.may_tell.set()
+            answer = await asked.result()
+            await payment.result()
+
+        assert S.CANCELED is answer.status
+        assert "capture" not in gateway.calls
+        assert mark == world.records.changes[-1].request
+
+    async def test_the_database_knows_that_it_is_over(self, pay: Start) -> None:
+        """A task that was lost has let go of the hold: the capture takes nothing."""
+        world = a_world()
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            state, attempt = world.records.state, world.records.attempts[-1]
+            now = await payment.env.get_current_time()
+            world.records.changes += rules.ended(
+                state,
+                attempt,
+                S.CANCELED,
+                Reason.CANCEL_REQUESTED,
+                now,
+                intent=None,
+                actor="customer:cst_1",
+            )
+            answer = await payment.capture()
+            await payment.result()
+
+        assert (S.CANCELED, 0) == (answer.status, answer.amount_captured)
+        assert "capture" not in world.gateway.calls
+
+    async def test_a_capture_that_outlived_its_hold(self, pay: Start) -> None:
+        """The gateway was still at it when the hold ended, and let it go: nothing was taken."""
+        world = a_world()
+        world.gateway.captures = deque(["processing"])
+
+        async with pay(world, held()) as payment:
+            await payment.first_outcome()
+            await payment.capture(500)
+            await payment.sleep(timedelta(days=8))
+            world.gateway.becomes("canceled")
+            await payment.nudge()
+            result = await payment.result()
+
+        assert (S.EXPIRED, Reason.AUTHORIZATION_OVER) == (result.status, result.reason)
