@@ -10,7 +10,7 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
-from activities.stripe_orders import CaptureOrder, IntentOrder
+from activities.stripe_orders import CaptureOrder, CloseOrder, IntentOrder
 from paysaga.domain import transitions as rules
 from paysaga.domain.intent import CaptureMethod, Intent
 from paysaga.domain.payment import (
@@ -24,7 +24,7 @@ from paysaga.domain.payment import (
 from tests.fakes import PRICE, FakeGateway, FakeOrders, a_payment, trouble
 from tests.workflows.conftest import Running, Start, World
 from workflows.payment import PaymentWorkflow
-from workflows.requests import CaptureRequest
+from workflows.requests import CancelRequest, CaptureRequest
 
 S = PaymentStatus
 DAY = timedelta(days=1)
@@ -447,3 +447,36 @@ class TestTooLate:
             result = await payment.result()
 
         assert (S.EXPIRED, Reason.AUTHORIZATION_OVER) == (result.status, result.reason)
+
+
+class SlowToClose(FakeGateway):
+    """A gateway that cancels only when it may."""
+
+    def __init__(self) -> None:
+        super().__init__("requires_capture")
+        self.may_close = asyncio.Event()
+
+    @activity.defn
+    async def close_intent(self, order: CloseOrder) -> Intent:
+        await self.may_close.wait()
+        return await super().close_intent(order)
+
+
+async def test_no_capture_while_a_cancel_is_under_way(pay: Start) -> None:
+    """Who was first is heard; the other is told why."""
+    gateway = SlowToClose()
+
+    async with pay(World(gateway), held()) as payment:
+        await payment.first_outcome()
+        mark = RequestMark(key="cancel-1", fingerprint="cancel-1")
+        await payment.run.start_update(
+            PaymentWorkflow.cancel,
+            CancelRequest(actor="customer:cst_1", request=mark),
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        )
+        message = await refusal(payment)
+        gateway.may_close.set()
+        result = await payment.result()
+
+    assert "the payment is being canceled" == message
+    assert S.CANCELED is result.status
