@@ -516,8 +516,8 @@ class TestRequestsDuringTheAttempt:
 
         async with on_stage(house, world, road=road) as stage:
             await stage.first_outcome()
-            while world.records.state.status is not S.AWAITING_RETRY:
-                await stage.sleep(timedelta(minutes=1))
+            world.gateway.becomes("payment_intent_authentication_failure")
+            await stage.refresh()
             look = road.close("retrieve_intent")
             await stage.run.signal(PaymentWorkflow.nudged)
             await look.reached.wait()
@@ -525,7 +525,9 @@ class TestRequestsDuringTheAttempt:
             world.gateway.becomes("processing")
             look.open.set()
             answer = await retried
-            result = await _result(stage)
+            while not world.records.is_final:  # each is a look, without any time to pass
+                await stage.refresh()
+            result = await stage.run.result()
 
         assert (S.PROCESSING, Reason.GATEWAY_PROCESSING) == (answer.status, answer.reason)
         assert S.SUCCEEDED is result.status
