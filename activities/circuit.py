@@ -1,5 +1,6 @@
 """The breaker before the gateway: while it does not answer, it is not asked."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from paysaga.domain.breaker import DURING_TRIAL, Breaker, BreakerState
 
 # A worker that has just looked need not look again: what others did meanwhile it learns soon.
 _FRESH_FOR: Final = timedelta(seconds=1)
+# A database that says nothing must not keep a call, nor its answer, from those who wait for it.
+_DATABASE_SECONDS: Final = 1.0
 # All who wait come again at different moments.
 _SPREAD_MILLISECONDS: Final = 5_000
 
@@ -71,7 +74,8 @@ class Circuit:
 
     async def _read(self) -> Breaker:
         try:
-            self._see(await self._breakers.breaker(GATEWAY))
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                self._see(await self._breakers.breaker(GATEWAY))
         except (SQLAlchemyError, OSError) as error:
             log.warning("the breaker cannot be read", error=type(error).__name__)
             self._see(Breaker())
@@ -79,7 +83,8 @@ class Circuit:
 
     async def _move(self, before: Breaker, after: Breaker) -> bool:
         try:
-            is_moved = await self._breakers.move(GATEWAY, after)
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                is_moved = await self._breakers.move(GATEWAY, after)
         except (SQLAlchemyError, OSError) as error:
             log.warning("the breaker cannot be moved", error=type(error).__name__)
             return True

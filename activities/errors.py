@@ -28,7 +28,8 @@ class Trouble(StrEnum):
     # The same for the customer whom an intent needs first: the intent itself was not asked for.
     STICKY_CUSTOMER = "GatewayStickyCustomer"
     MISCONFIGURED = "GatewayMisconfigured"
-    # Nothing was sent: the breaker is open, or the budget is spent.
+    # Our breaker is open, or the budget is spent: this call was not sent. Of an activity that makes
+    # several, those before it may have had their effect.
     NOT_ASKED = "GatewayNotAsked"
     # No trouble at all: a long list was read in part, and is to be read on from there.
     SEARCHING = "GatewaySearching"

@@ -83,39 +83,15 @@ class Runs:
 
     async def retry(self, payment_id: str, request: RetryRequest) -> PaymentState:
         """Make another attempt and answer with its outcome."""
-        return await self._update(
-            lambda: self._run(payment_id).start_update(
-                PaymentWorkflow.retry,
-                request,
-                id=request.request.fingerprint,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._wait,
-            )
-        )
+        return await self._asked(PaymentWorkflow.retry, payment_id, request)
 
     async def cancel(self, payment_id: str, request: CancelRequest) -> PaymentState:
         """Give the payment up and answer with what it is then."""
-        return await self._update(
-            lambda: self._run(payment_id).start_update(
-                PaymentWorkflow.cancel,
-                request,
-                id=request.request.fingerprint,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._wait,
-            )
-        )
+        return await self._asked(PaymentWorkflow.cancel, payment_id, request)
 
     async def capture(self, payment_id: str, request: CaptureRequest) -> PaymentState:
         """Take what is held and answer with what has become of it."""
-        return await self._update(
-            lambda: self._run(payment_id).start_update(
-                PaymentWorkflow.capture,
-                request,
-                id=request.request.fingerprint,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                rpc_timeout=self._wait,
-            )
-        )
+        return await self._asked(PaymentWorkflow.capture, payment_id, request)
 
     async def refresh(self, payment_id: str) -> PaymentState:
         """Look at the gateway now."""
@@ -224,6 +200,19 @@ class Runs:
         told = first.workflow_execution_started_event_attributes.input.payloads
         [payment] = await self._client.data_converter.decode(told, [Payment])
         return rules.opened(payment, first.event_time.ToDatetime(UTC)).state
+
+    async def _asked(
+        self, update: Any, payment_id: str, request: RetryRequest | CancelRequest | CaptureRequest
+    ) -> PaymentState:
+        return await self._update(
+            lambda: self._run(payment_id).start_update(
+                update,
+                request,
+                id=request.request.fingerprint,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                rpc_timeout=self._wait,
+            )
+        )
 
     async def _update(
         self, start: Callable[[], Awaitable[WorkflowUpdateHandle[PaymentState]]]

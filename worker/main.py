@@ -123,7 +123,9 @@ async def running_workers(
                 client,
                 task_queue=addresses.GATEWAY,
                 activities=[
-                    *_at_the_gateway(gateway, settings.environment_name),
+                    *at_the_gateway(
+                        StripeCalls(gateway), StripeAudit(gateway, settings.environment_name)
+                    ),
                     EventList(gateway, made).read_page,
                 ],
                 graceful_shutdown_timeout=drain,
@@ -142,7 +144,7 @@ async def running_workers(
                     InboxCleanupWorkflow,
                 ],
                 activities=[
-                    *_beside_the_gateway(made, shop),
+                    *beside_the_gateway(Records(made), Reconciling(made), Orders(shop)),
                     inbox_work.work_off,
                     inbox_work.forget,
                 ],
@@ -153,8 +155,13 @@ async def running_workers(
         yield
 
 
-def _at_the_gateway(client: stripe.StripeClient, environment: str) -> list[Activity]:
-    calls, audit = StripeCalls(client), StripeAudit(client, environment)
+def at_the_gateway(calls: Any, audit: Any) -> list[Activity]:
+    """The activities of the gateway's queue that payments and their comparison need.
+
+    Args:
+        calls: `StripeCalls`, or a stand-in for it.
+        audit: `StripeAudit`, or a stand-in for it.
+    """
     return [
         calls.create_intent,
         calls.confirm_intent,
@@ -170,8 +177,10 @@ def _at_the_gateway(client: stripe.StripeClient, environment: str) -> list[Activ
     ]
 
 
-def _beside_the_gateway(database: Sessions, shop: OrderService | None) -> list[Activity]:
-    records, reconciling, orders = Records(database), Reconciling(database), Orders(shop)
+def beside_the_gateway(
+    records: Records, reconciling: Reconciling, orders: Orders
+) -> list[Activity]:
+    """The activities of the payments' own queue, but for the inbox's."""
     return [
         records.record,
         records.standing,

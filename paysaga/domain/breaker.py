@@ -58,11 +58,15 @@ class Breaker(Message):
         return self._after(failures=0, opened_at=None, trial_until=None)
 
     def failed(self, now: datetime, *, is_trial: bool) -> "Breaker":
-        """A call was not answered. One that began before the breaker opened changes nothing."""
-        if self.opened_at is not None and not is_trial:
+        """A call was not answered. One that began before the breaker opened changes nothing.
+
+        The trial keeps it open; once another call was answered it is a failure like any other.
+        """
+        is_open = self.opened_at is not None
+        if is_open and not is_trial:
             return self
         failures = self.failures + 1
-        opens = is_trial or failures >= FAILURES
+        opens = is_open or failures >= FAILURES
         return self._after(failures=failures, opened_at=now if opens else None, trial_until=None)
 
     def _after(self, **changes: object) -> "Breaker":

@@ -42,6 +42,21 @@ class Workers:
         self.clock.now += time
 
 
+class Silent(Breakers):
+    """A database that takes questions and never answers."""
+
+    def __init__(self) -> None:
+        self._never = asyncio.Event()
+
+    async def breaker(self, _name: str) -> Breaker:
+        await self._never.wait()
+        return Breaker()
+
+    async def move(self, _name: str, _after: Breaker) -> bool:
+        await self._never.wait()
+        return True
+
+
 class TestCircuit:
     async def test_workers_share_it(self, opened: Sessions) -> None:
         """Five failures in a row, wherever they were, and none of them asks any more."""
@@ -101,6 +116,14 @@ class TestCircuit:
                 await circuit.answered()
 
         assert Breaker() == await workers.breakers.breaker(GATEWAY)
+
+    async def test_a_silent_database_keeps_nobody_waiting(self) -> None:
+        """Neither the call nor its answer waits for a database that says nothing."""
+        circuit = Circuit(Silent())
+
+        async with asyncio.timeout(20):
+            assert not await circuit.enter()
+            await circuit.failed(is_trial=False)
 
     async def test_without_the_database_calls_go_through(self) -> None:
         """A breaker that cannot be read keeps nobody from paying."""

@@ -23,8 +23,6 @@ from activities.errors import Trouble
 from activities.orders import Orders
 from activities.reconciling import Reconciling
 from activities.records import Records
-from activities.run_results import nudge_run, run_results
-from activities.runs import start_run
 from activities.stripe_audit import Audited, AuditOrder, Movements, MovementsOrder
 from activities.stripe_orders import (
     CaptureOrder,
@@ -46,6 +44,7 @@ from paysaga.domain.reconciliation import AtGateway
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
+from worker.main import at_the_gateway, beside_the_gateway
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
@@ -352,19 +351,7 @@ async def working(
             Worker(
                 client,
                 task_queue=addresses.GATEWAY,
-                activities=[
-                    gateway.create_intent,
-                    gateway.confirm_intent,
-                    gateway.retrieve_intent,
-                    gateway.capture_intent,
-                    gateway.close_intent,
-                    gateway.refund_intent,
-                    gateway.retrieve_refund,
-                    gateway.list_refunds,
-                    gateway.find_intent,
-                    gateway.audit_payments,
-                    gateway.list_movements,
-                ],
+                activities=at_the_gateway(gateway, gateway),
             )
         )
         await stack.enter_async_context(
@@ -372,25 +359,7 @@ async def working(
                 client,
                 task_queue=addresses.PAYMENTS,
                 workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow],
-                activities=[
-                    records.record,
-                    records.standing,
-                    records.payment_of,
-                    start_run,
-                    run_results,
-                    nudge_run,
-                    reconciling.begin_reconciliation,
-                    reconciling.read_changed,
-                    reconciling.read_books,
-                    reconciling.owners_of,
-                    reconciling.book_fees,
-                    reconciling.note_findings,
-                    orders.reserve,
-                    orders.still_waits,
-                    orders.is_taken,
-                    orders.confirm,
-                    orders.release,
-                ],
+                activities=beside_the_gateway(records, reconciling, orders),
                 workflow_runner=UnsandboxedWorkflowRunner(),
             )
         )

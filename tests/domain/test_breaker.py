@@ -65,6 +65,14 @@ class TestBreaker:
 
         assert opened == opened.failed(NOW + 20 * SECOND, is_trial=False)
 
+    def test_a_trial_that_fails_after_an_answer_is_one_failure(self) -> None:
+        """Another call was answered meanwhile: the gateway is there, and is not shut out again."""
+        closed = after_failures(FAILURES).tried(NOW + OPEN_FOR).answered()
+
+        late = closed.failed(NOW + OPEN_FOR + SECOND, is_trial=True)
+
+        assert (BreakerState.CLOSED, 1) == (late.state, late.failures)
+
     @given(st.lists(st.sampled_from(["answered", "failed", "trial failed"]), max_size=30))
     def test_any_answer_closes_it(self, steps: list[str]) -> None:
         """Whatever came before; and each change has the next version, so that none is lost."""

@@ -15,10 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
+from activities.orders import Orders
 from activities.reconciling import Reconciling
 from activities.records import Records
-from activities.run_results import nudge_run, run_results
-from activities.runs import start_run
 from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
 from activities.stripe_words import as_intent
@@ -37,6 +36,7 @@ from paysaga.simulator.clock import Clock, utc_now
 from tests.fakes import a_payment
 from tests.simulated import Simulated, running_simulator
 from tests.workflows.conftest import House, Run
+from worker.main import beside_the_gateway
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationOrder, ReconciliationWorkflow
@@ -156,20 +156,7 @@ async def an_office(house: House, directory: Path, clock: Clock = utc_now) -> As
                 house.env.client,
                 task_queue=office.queue,
                 workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow],
-                activities=[
-                    records.record,
-                    records.standing,
-                    records.payment_of,
-                    start_run,
-                    run_results,
-                    nudge_run,
-                    reconciling.begin_reconciliation,
-                    reconciling.read_changed,
-                    reconciling.read_books,
-                    reconciling.owners_of,
-                    reconciling.book_fees,
-                    reconciling.note_findings,
-                ],
+                activities=beside_the_gateway(records, reconciling, Orders(None)),
             )
         )
         yield office
