@@ -15,6 +15,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 RATE_LIMITED_SECONDS: Final = 2.0
 SEARCHED_TO: Final = "searched_to"
+# The try was over before the step itself was sent, so an effect can only be an earlier one's.
+NOTHING_SENT: Final = "nothing_sent"
 
 
 class Trouble(StrEnum):
@@ -101,12 +103,27 @@ def as_failure(error: stripe.StripeError) -> ApplicationError:
             )
 
 
+def before_the_attempt(failure: ApplicationError) -> ApplicationError:
+    """The same failure, of a try that has asked no bank for anything: none of its keys is spent."""
+    is_sticky = failure.type == Trouble.STICKY
+    return _of_nothing_sent(failure, Trouble.UNREACHABLE if is_sticky else failure.type)
+
+
 def about_the_customer(failure: ApplicationError) -> ApplicationError:
-    """The same failure, if it was met on the way to an intent: its key alone is spent."""
-    if failure.type != Trouble.STICKY:
-        return failure
+    """The same, if it was met while the customer was made: that key alone is spent."""
+    is_sticky = failure.type == Trouble.STICKY
+    return _of_nothing_sent(failure, Trouble.STICKY_CUSTOMER if is_sticky else failure.type)
+
+
+def _of_nothing_sent(failure: ApplicationError, kind: str | None) -> ApplicationError:
+    [facts] = failure.details or ({},)
     return ApplicationError(
-        failure.message, *failure.details, type=Trouble.STICKY_CUSTOMER, non_retryable=True
+        failure.message,
+        {**facts, NOTHING_SENT: True},
+        type=kind,
+        non_retryable=failure.non_retryable,
+        next_retry_delay=failure.next_retry_delay,
+        category=failure.category,
     )
 
 

@@ -50,7 +50,7 @@ class Records:
                 "the order has another payment", held.holder, type=ORDER_TAKEN, non_retryable=True
             ) from held
         except (DataError, IntegrityError, ProgrammingError) as error:
-            raise ApplicationError(_told(error), type=NOT_WRITABLE) from None
+            raise ApplicationError(in_one_line(error), type=NOT_WRITABLE) from None
         except StepMissing as error:
             raise ApplicationError(str(error), type=NOT_WRITABLE) from None
 
@@ -77,6 +77,6 @@ class Records:
             raise
 
 
-def _told(error: DBAPIError) -> str:
+def in_one_line(error: DBAPIError) -> str:
     """The database's word, without the row that it quotes in the lines that follow."""
     return str(error.orig).partition("\n")[0]

@@ -1,20 +1,28 @@
 """What we ask of Stripe: one step of one payment per activity."""
 
-from collections.abc import Awaitable
-from datetime import datetime, timedelta
-from itertools import count
-from typing import Final, TypeVar
+from datetime import datetime
+from typing import Final
 
 import stripe
 from stripe.params import (
     PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
-    PaymentIntentListParams,
     PaymentIntentRetrieveParams,
 )
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
-from activities.errors import about_the_customer, as_failure, not_searched_through
+from activities.card_guard import CardGuard
+from activities.errors import NotAsked, as_failure, before_the_attempt
+from activities.gateway_steps import (
+    CLOCKS_DIFFER,
+    answer,
+    code_of,
+    is_missing,
+    key_of,
+    make_customer,
+    searched,
+)
 from activities.stripe_orders import (
     CaptureOrder,
     CloseOrder,
@@ -24,19 +32,22 @@ from activities.stripe_orders import (
     IntentSearch,
     RefundOrder,
 )
-from activities.stripe_words import Refund, Refunds, as_intent, as_refund, id_of, marked_payment
-from paysaga.domain.declines import decline_for
+from activities.stripe_words import (
+    Refund,
+    Refunds,
+    as_intent,
+    as_refund,
+    id_of,
+    marked_payment,
+    marks_of,
+)
+from paysaga.domain.declines import CARD_LIMIT_REACHED, decline_for
 from paysaga.domain.intent import CaptureMethod, Intent
 from paysaga.domain.money import to_gateway
-
-T = TypeVar("T")
 
 # States in which a PaymentIntent takes no further confirm or cancel (Stripe: "The Payment
 # Intents API", life of a PaymentIntent).
 _OVER: Final = frozenset({"succeeded", "canceled"})
-_CLOCKS_DIFFER: Final = timedelta(minutes=5)
-# So many pages of a whole account's intents one activity reads well within its time.
-_PAGES_AT_ONCE: Final = 10
 # Nothing is to be confirmed again while the money is on its way or there.
 _TAKEN: Final = frozenset({"succeeded", "canceled", "processing", "requires_capture"})
 
@@ -48,7 +59,8 @@ class StripeCalls:
     never from the activity's try, and an object that is already as wanted counts as success.
     """
 
-    def __init__(self, client: stripe.StripeClient) -> None:
+    def __init__(self, client: stripe.StripeClient, guard: CardGuard | None = None) -> None:
+        self._guard = guard
         self._customers = client.v1.customers
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
@@ -60,24 +72,27 @@ class StripeCalls:
         Two objects in one step, since neither moves money and each has a key of its own.
         """
         customer = order.gateway_customer_id
-        this = order.payment_id, order.ordered_at
+        made = "intent" if order.renewal is None else f"renewal:{order.renewal}"
+        this = order.payment_id, order.renewal, order.ordered_at
         if order.generation and (
             known := await self._known_intent(*this, customer, order.searched_to)
         ):
             return known
         if customer:
             try:
-                return await self._make_intent(order, customer, "intent")
+                return await self._make_intent(order, customer, made)
             except stripe.StripeError as error:
-                if not _is_missing(error, "customer"):
+                if not is_missing(error, "customer"):
                     raise as_failure(error) from None
             # Somebody has deleted the customer at the gateway: they may pay all the same.
             if order.generation and (
                 known := await self._known_intent(*this, None, order.searched_to)
             ):
                 return known
-        step = "intent:again" if customer else "intent"
-        return await _answer(self._make_intent(order, await self._create_customer(order), step))
+        step = f"{made}:again" if customer else made
+        return await answer(
+            self._make_intent(order, await make_customer(self._customers, order), step)
+        )
 
     @activity.defn
     async def confirm_intent(self, order: ConfirmOrder) -> Intent:
@@ -88,16 +103,22 @@ class StripeCalls:
         the earlier one had no effect.
         """
         if order.generation:
-            intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+            intent = await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
             if had_effect(intent, order):
                 return as_intent(intent)
+        if refused := await self._guarded(order):
+            return refused
         params: PaymentIntentConfirmParams = {
             "payment_method": order.method,
             "return_url": order.return_url,
             "expand": ["payment_method", "latest_charge"],
         }
+        step = f"confirm:{order.attempt}"
+        if order.renewal is not None:
+            params["off_session"] = True
+            step = f"renewal:{order.renewal}:confirm"
         try:
-            key = _key(order.payment_id, f"confirm:{order.attempt}", order.generation)
+            key = key_of(order.payment_id, step, order.generation)
             confirmed = await self._intents.confirm_async(
                 order.intent_id, params, {"idempotency_key": key}
             )
@@ -105,6 +126,8 @@ class StripeCalls:
             return await self._declined(order, error)
         except stripe.InvalidRequestError as error:
             return await self._refused(order, error)
+        except NotAsked as error:
+            raise before_the_attempt(as_failure(error)) from None
         except stripe.StripeError as error:
             raise as_failure(error) from None
         if order.is_repeat:
@@ -114,7 +137,7 @@ class StripeCalls:
     @activity.defn
     async def retrieve_intent(self, intent_id: str) -> Intent:
         """What the intent is now."""
-        return as_intent(await _answer(self._intents.retrieve_async(intent_id, _WITH_METHOD)))
+        return as_intent(await answer(self._intents.retrieve_async(intent_id, _WITH_METHOD)))
 
     @activity.defn
     async def capture_intent(self, order: CaptureOrder) -> Intent:
@@ -122,11 +145,11 @@ class StripeCalls:
 
         A hold is captured once: what is captured or canceled already is an answer.
         """
-        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        intent = await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         if intent.status != "requires_capture":
             return as_intent(intent)
         try:
-            key = _key(order.payment_id, f"capture:{order.decision}", order.generation)
+            key = key_of(order.payment_id, f"capture:{order.decision}", order.generation)
             await self._intents.capture_async(
                 order.intent_id,
                 {"amount_to_capture": to_gateway(order.money)},
@@ -134,29 +157,32 @@ class StripeCalls:
             )
         except stripe.InvalidRequestError as error:
             # It was captured, or canceled, between our look and our capture.
-            if _code(error) not in _STATE_CODES:
+            if code_of(error) not in _STATE_CODES:
                 raise as_failure(error) from None
         except stripe.StripeError as error:
             raise as_failure(error) from None
-        return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
+        return as_intent(await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
 
     @activity.defn
     async def close_intent(self, order: CloseOrder) -> Intent:
         """Cancel the intent and answer with what it is afterwards; money that moved stays moved."""
-        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        intent = await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         if intent.status in _OVER:
             return as_intent(intent)
         try:
-            key = _key(order.payment_id, f"cancel:{intent.status}", order.generation)
+            step = f"cancel:{intent.status}"
+            if order.decision is not None:
+                step = f"{step}:by:{order.decision}"
+            key = key_of(order.payment_id, step, order.generation)
             await self._intents.cancel_async(order.intent_id, {}, {"idempotency_key": key})
         except stripe.InvalidRequestError as error:
             # It became final, or `processing`, between our look and our cancel.
-            if _code(error) not in _STATE_CODES:
+            if code_of(error) not in _STATE_CODES:
                 raise as_failure(error) from None
         except stripe.StripeError as error:
             raise as_failure(error) from None
         # Only what a look shows is a proof.
-        return as_intent(await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
+        return as_intent(await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD)))
 
     @activity.defn
     async def refund_intent(self, order: RefundOrder) -> Refund:
@@ -167,14 +193,14 @@ class StripeCalls:
         if known := await self._known_refund(order):
             return known
         step = f"give_back:by:{order.decision}" if order.decision else "give_back"
-        refund = await _answer(
+        refund = await answer(
             self._refunds.create_async(
                 {
                     "payment_intent": order.intent_id,
                     "amount": to_gateway(order.money),
                     "metadata": {"payment_id": order.payment_id},
                 },
-                {"idempotency_key": _key(order.payment_id, step, order.generation)},
+                {"idempotency_key": key_of(order.payment_id, step, order.generation)},
             )
         )
         return as_refund(refund)
@@ -182,7 +208,7 @@ class StripeCalls:
     @activity.defn
     async def retrieve_refund(self, refund_id: str) -> Refund:
         """What the refund is now."""
-        return as_refund(await _answer(self._refunds.retrieve_async(refund_id)))
+        return as_refund(await answer(self._refunds.retrieve_async(refund_id)))
 
     @activity.defn
     async def list_refunds(self, intent_id: str) -> Refunds:
@@ -195,6 +221,7 @@ class StripeCalls:
         return FoundIntent(
             intent=await self._known_intent(
                 search.payment_id,
+                None,
                 search.ordered_at,
                 search.gateway_customer_id,
                 search.searched_to,
@@ -214,55 +241,57 @@ class StripeCalls:
             params["capture_method"] = "manual"
         if order.statement_descriptor_suffix:
             params["statement_descriptor_suffix"] = order.statement_descriptor_suffix
-        key = _key(order.payment_id, step, order.generation)
+        key = key_of(order.payment_id, step, order.generation)
         return as_intent(await self._intents.create_async(params, {"idempotency_key": key}))
 
-    async def _create_customer(self, order: IntentOrder) -> str:
-        gone = order.gateway_customer_id
-        key = _key(
-            f"{order.environment}:{order.customer_id}",
-            f"customer:after:{gone}" if gone else "customer",
-            order.customer_generation,
-        )
-        marks = {"customer_id": order.customer_id, "environment": order.environment}
-        try:
-            customer = await self._customers.create_async(
-                {"metadata": marks}, {"idempotency_key": key}
-            )
-        except stripe.StripeError as error:
-            raise about_the_customer(as_failure(error)) from None
-        return customer.id
-
     async def _known_intent(
-        self, payment_id: str, ordered_at: datetime, customer: str | None, searched_to: str | None
+        self,
+        payment_id: str,
+        renewal: int | None,
+        ordered_at: datetime,
+        customer: str | None,
+        searched_to: str | None,
     ) -> Intent | None:
-        """The intent that an unanswered call may have made; a list shows every write at once.
+        """The intent that an unanswered call may have made: the payment's first, or a renewal's."""
+        wanted = payment_id, renewal and str(renewal)
+        found = await searched(
+            self._intents.list_async,
+            {"created": {"gte": int((ordered_at - CLOCKS_DIFFER).timestamp())}},
+            lambda intent: (marked_payment(intent), marks_of(intent).get("renewal")) == wanted,
+            customer=customer,
+            searched_to=searched_to,
+        )
+        return as_intent(found) if found is not None else None
 
-        Without a customer it may be any of the account's since then, up to now: a call is repeated
-        for as long as the gateway is away, so nothing bounds when it had its effect. Many are read
-        some pages at a time: the error says how far.
+    async def _guarded(self, order: ConfirmOrder) -> Intent | None:
+        """Our own decline of a card that was declined too often.
+
+        A repeat may have had its effect: of that only the gateway can tell.
         """
-        since = int((ordered_at - _CLOCKS_DIFFER).timestamp())
-        newest: PaymentIntentListParams = {"limit": 100, "created": {"gte": since}}
-        if customer:
-            newest["customer"] = customer
-        elif searched_to:
-            newest["starting_after"] = searched_to
-        for number in count(1):
-            page = await _answer(self._intents.list_async(newest))
-            for intent in page.data:
-                if marked_payment(intent) == payment_id:
-                    return as_intent(intent)
-            if not page.has_more:
-                break
-            newest["starting_after"] = page.data[-1].id
-            if number == _PAGES_AT_ONCE and not customer:
-                raise not_searched_through(page.data[-1].id)
-        return None
+        if self._guard is None or order.is_repeat:
+            return None
+        try:
+            card = await answer(self._guard.refused(order.method))
+            if card is None:
+                return None
+            intent = await self.retrieve_intent(order.intent_id)
+        except ApplicationError as failure:
+            raise before_the_attempt(failure) from None
+        if intent.status in _TAKEN:
+            return intent
+        return intent.model_copy(
+            update={
+                "decline": decline_for(CARD_LIMIT_REACHED),
+                "method": card,
+                "charge_id": None,  # the one that it may show is an earlier attempt's
+            }
+        )
 
     async def _declined(self, order: ConfirmOrder, error: stripe.CardError) -> Intent:
         """The gateway's answer to a decline holds the intent as the decline left it."""
-        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        if self._guard is not None:
+            self._guard.declined()
+        intent = await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         told = error.error
         decline = decline_for(
             error.code,
@@ -274,13 +303,18 @@ class StripeCalls:
     async def _refused(self, order: ConfirmOrder, error: stripe.InvalidRequestError) -> Intent:
         """A method that cannot be used is the customer's to change; a wrong state is a fact."""
         about_method = (getattr(error.error, "param", None) or "").startswith("payment_method")
-        if not about_method and _code(error) not in _METHOD_CODES | _STATE_CODES:
+        if not about_method and code_of(error) not in _METHOD_CODES | _STATE_CODES:
             raise as_failure(error) from None
-        intent = await _answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
+        intent = await answer(self._intents.retrieve_async(order.intent_id, _WITH_METHOD))
         if intent.status in _TAKEN:
             return as_intent(intent)
+        # What the intent may still show is an earlier attempt's.
         return as_intent(intent).model_copy(
-            update={"decline": decline_for("payment_method_invalid")}
+            update={
+                "decline": decline_for("payment_method_invalid"),
+                "method": None,
+                "charge_id": None,
+            }
         )
 
     async def _known_refund(self, order: RefundOrder) -> Refund | None:
@@ -299,7 +333,7 @@ class StripeCalls:
         return None
 
     async def _all_refunds(self, intent_id: str) -> list[stripe.Refund]:
-        found = await _answer(self._refunds.list_async({"payment_intent": intent_id, "limit": 100}))
+        found = await answer(self._refunds.list_async({"payment_intent": intent_id, "limit": 100}))
         return found.data
 
 
@@ -320,10 +354,6 @@ _METHOD_CODES: Final = frozenset(
 )
 
 
-def _key(owner: str, step: str, generation: int) -> str:
-    return f"{owner}:{step}:{generation}" if generation else f"{owner}:{step}"
-
-
 def had_effect(intent: stripe.PaymentIntent, order: ConfirmOrder) -> bool:
     """Whether the intent shows more than we knew before the attempt."""
     asks_the_customer = intent.status == "requires_action" != order.seen_status
@@ -339,19 +369,5 @@ def _marks(order: IntentOrder) -> dict[str, str]:
         "customer_id": order.customer_id,
         "environment": order.environment,
         "correlation_id": order.correlation_id,
+        **({} if order.renewal is None else {"renewal": str(order.renewal)}),
     }
-
-
-def _is_missing(error: stripe.StripeError, param: str) -> bool:
-    return _code(error) == "resource_missing" and getattr(error.error, "param", None) == param
-
-
-def _code(error: stripe.StripeError) -> str | None:
-    return error.error.code if error.error else error.code
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except stripe.StripeError as error:
-        raise as_failure(error) from None

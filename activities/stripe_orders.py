@@ -7,28 +7,39 @@ from paysaga.domain.message import Message
 from paysaga.domain.money import Money
 
 
-class IntentOrder(Message):
+class Buyer(Message):
+    """For whom an object is made at the gateway, which may not know them yet.
+
+    The customer is made with a key of its own, counted by `customer_generation`. A new one needs no
+    proof: a customer who has nothing harms nobody.
+    """
+
+    customer_id: str
+    gateway_customer_id: str | None
+    environment: str
+    customer_generation: int = 0
+
+
+class IntentOrder(Buyer):
     """The PaymentIntent to be made for a payment's whole life; it moves no money yet.
+
+    A `renewal` has a number: its intent is to hold the money instead of the payment's first.
 
     `generation` counts the keys of a step, here and below: the gateway keeps an internal error
     under its key, so a proof that the step had no effect opens a new one. `searched_to` is how far
-    that proof has come, if the account has many intents. The customer is made with a key of its
-    own, which needs no proof: one who has nothing harms nobody.
+    that proof has come, if the account has many intents.
     """
 
     payment_id: str
     order_id: str
-    customer_id: str
-    gateway_customer_id: str | None
     money: Money
     description: str | None
     statement_descriptor_suffix: str | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
-    environment: str
     correlation_id: str
     ordered_at: AwareDatetime
+    renewal: int | None = None
     generation: int = 0
-    customer_generation: int = 0
     searched_to: str | None = None
 
 
@@ -37,6 +48,7 @@ class ConfirmOrder(Message):
 
     `seen_status` and `seen_charge_id` are what we knew of the intent before: if it shows more, the
     attempt had its effect. `is_repeat`: it was asked before, and nobody knows with what effect.
+    For a `renewal` nobody is there to authenticate.
     """
 
     payment_id: str
@@ -47,6 +59,7 @@ class ConfirmOrder(Message):
     seen_status: IntentStatus
     seen_charge_id: str | None = None
     is_repeat: bool = False
+    renewal: int | None = None
     generation: int = 0
 
 
@@ -64,10 +77,14 @@ class CaptureOrder(Message):
 
 
 class CloseOrder(Message):
-    """Cancel an intent, unless its money has moved."""
+    """Cancel an intent, unless its money has moved.
+
+    `decision` tells apart the intents of one payment: each has keys of its own.
+    """
 
     payment_id: str
     intent_id: str
+    decision: int | None = None
     generation: int = 0
 
 

@@ -18,8 +18,8 @@ from activities.errors import as_failure
 from paysaga.database.engine import Sessions
 from paysaga.database.event_sweeps import EventSweeps, Place
 from paysaga.database.inbox import Inbox, Source
-from paysaga.domain.gateway_event import NUDGES
 from paysaga.domain.message import Message
+from paysaga.domain.method_event import LISTENED_FOR
 from paysaga.incoming import Incoming, NotAGatewayEvent, as_kept
 from paysaga.nudging import NotTold
 
@@ -89,7 +89,7 @@ class EventList:
             try:
                 await self._inbox.store(as_kept(_payload(event), Source.SWEEP))
             except NotAGatewayEvent:
-                # Nothing that any payment waits for looks like this, and the others go on.
+                # Nothing that any run waits for looks like this, and the others go on.
                 log.exception("an event cannot be read", event_id=event.id)
         return len(news)
 
@@ -130,7 +130,7 @@ class InboxWork:
 
 def _wanted(place: Place, page_size: int) -> EventListParams:
     wanted: EventListParams = {
-        "types": sorted(NUDGES),
+        "types": sorted(LISTENED_FOR),
         "created": {"gte": int((place.since - OVERLAP).timestamp())},
         "limit": page_size,
     }

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.connections import Connections
 from paysaga.logs import configure_logs
 from paysaga.settings import Settings, WrongSettings, load_settings
-from paysaga.temporal import exit_cleanly
+from paysaga.temporal import exit_cleanly, telemetry
 
 _USAGE: Final = (
     "usage: python -m api, without arguments; see docs/configuration.md for its variables\n"
@@ -31,12 +31,13 @@ def main(arguments: Sequence[str] = ()) -> int:
     exit_cleanly()
     try:
         settings = load_settings()
+        runtime = telemetry(settings)
         listening = _listen(settings)
     except WrongSettings as wrong:
         sys.stderr.write(f"{wrong}\n")
         return 2
     configure_logs(settings.log_level, "api")
-    server = _Server(create_app(settings))
+    server = Server(create_app(settings, runtime), settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at a signal and then hands it on: by default that would be a crash.
         signal.signal(number, _end)
@@ -45,16 +46,17 @@ def main(arguments: Sequence[str] = ()) -> int:
     return 0
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Whoever waits for news is answered before the server waits for its last requests."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
             log_config=None,
             access_log=False,  # a path is not logged: somebody may have put a card number there
             server_header=False,
+            forwarded_allow_ips=list(settings.forwarded_allow_ips),
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
         super().__init__(config)

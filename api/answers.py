@@ -15,7 +15,8 @@ from api.refusals import (
     Refusal,
 )
 from api.views import Links, MethodView, PaymentView, status_facts
-from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from paysaga.settings import Settings
 from paysaga.tokens import Role
 
@@ -51,11 +52,14 @@ def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> Pay
             "amount": state.money.minor,
             "currency": state.money.currency,
             "attempts_used": state.attempts_used,
+            "is_hosted": state.is_hosted,
+            "checkout_url": state.action_url if state.is_hosted else None,
             "payment_method": MethodView.of(state.method),
             "fulfillment": state.fulfillment,
             "capture_method": state.capture_method,
             "amount_authorized": state.amount_authorized,
             "capture_until": state.capture_until,
+            "renew_hold_until": state.renew_hold_until,
             "amount_captured": state.amount_captured,
             "amount_refunded": state.amount_refunded,
             "amount_refund_pending": state.amount_refund_pending,
@@ -77,6 +81,16 @@ def replayed(view: PaymentView, response: Response) -> PaymentView:
     return view
 
 
+def is_declined(state: PaymentState) -> bool:
+    """Whether an attempt came to nothing: the answer is 402."""
+    return state.status in {PaymentStatus.AWAITING_RETRY, PaymentStatus.FAILED}
+
+
+def is_refused_by_a_bank(state: PaymentState) -> bool:
+    """Whether it was the means of payment that came to nothing, and not our own request."""
+    return is_declined(state) and state.decline is not None
+
+
 def outcome(
     view: PaymentView, state: PaymentState, response: Response, done: HTTPStatus
 ) -> PaymentView:
@@ -85,9 +99,9 @@ def outcome(
     Raises:
         Refusal: The attempt came to nothing; the answer holds the payment.
     """
+    if is_declined(state):
+        raise Declined(view.message, payment=view)
     match state.status:
-        case PaymentStatus.AWAITING_RETRY | PaymentStatus.FAILED:
-            raise Declined(view.message, payment=view)
         case PaymentStatus.CANCELED:
             raise _CANCELED.get(state.reason, PaymentCanceled)(view.message, payment=view)
         case PaymentStatus.EXPIRED:

@@ -7,8 +7,20 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
+from temporalio.runtime import Runtime
 
-from api import documents, errors, finance, health, inbox, orders, payments, repairs, webhooks
+from api import (
+    documents,
+    errors,
+    finance,
+    health,
+    inbox,
+    orders,
+    payment_methods,
+    payments,
+    repairs,
+    webhooks,
+)
 from api.answers import API, REPLAYED
 from api.connections import opened
 from api.middleware import CORRELATION_ID, IDEMPOTENCY_KEY, Correlated, Guarded
@@ -18,12 +30,17 @@ _SENT: Final = ["Authorization", "Content-Type", IDEMPOTENCY_KEY, CORRELATION_ID
 _SHOWN: Final = [CORRELATION_ID, REPLAYED, "Location", "Retry-After", "Server-Timing"]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The API over these settings. It connects when it starts to serve, and as late as it can."""
+def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
+    """The API over these settings. It connects when it starts to serve, and as late as it can.
+
+    Args:
+        settings: All that differs between deployments.
+        runtime: Where the metrics go; nowhere without one.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as connections:
+        async with opened(settings, runtime) as connections:
             app.state.connections = connections
             yield
 
@@ -36,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     api = APIRouter(prefix=API)
-    for room in (payments, orders, webhooks, repairs, inbox, finance):
+    for room in (payments, payment_methods, orders, webhooks, repairs, inbox, finance):
         api.include_router(room.router)
     app.include_router(api)
     app.include_router(health.router)
@@ -47,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=_SENT,
             expose_headers=_SHOWN,
         )

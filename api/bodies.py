@@ -1,12 +1,14 @@
 """What callers send: every field limited, nothing unknown taken."""
 
 import json
+from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import Header
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,6 +16,8 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 
 from paysaga.domain import ids
@@ -53,14 +57,23 @@ CustomerId = Annotated[
 ]
 MethodId = Annotated[
     str,
-    StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,100}$"),
-    Field(description="A token of the gateway; never a number", examples=["pm_card_visa"]),
+    StringConstraints(pattern=r"^(pm_[A-Za-z0-9_]{1,100}|mtd_[a-z2-7]{26})$"),
+    Field(
+        description="A method that the customer has saved, or a token of the gateway;"
+        " never a number",
+        examples=["pm_card_visa"],
+    ),
 ]
 WebAddress = Annotated[
     str,
     StringConstraints(max_length=_LONGEST_LINK, pattern=_PLAIN),
     AfterValidator(_web_address),
     Field(examples=["https://shop.example/thanks"], json_schema_extra={"format": "uri"}),
+]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(max_length=320, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"),
+    Field(description="The page has it filled in", examples=["ada@example.com"]),
 ]
 Description = Annotated[str, StringConstraints(max_length=_LONGEST_DESCRIPTION, pattern=_PLAIN)]
 Metadata = Annotated[
@@ -98,18 +111,64 @@ class Body(BaseModel):
         return ids.fingerprint(*about, json.dumps(told, sort_keys=True, separators=(",", ":")))
 
 
-class PaymentOrder(Body):
-    """Pay this order. Amounts are whole minor units: 1250 is 12.50 EUR, or 1250 JPY."""
+class Order(Body):
+    """What is to be paid, by whom. Amounts are whole minor units: 1250 is 12.50 EUR or 1250 JPY."""
 
     order_id: OrderId
     amount: Annotated[StrictInt, Field(ge=1, le=999_999_999_999, examples=[1250])] | None = None
     currency: Currency | None = None
     customer_id: CustomerId | None = None
-    payment_method_id: MethodId
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     description: Description | None = None
-    return_url: WebAddress
     metadata: Metadata = Field(default_factory=dict)
+
+
+class PaymentOrder(Order):
+    """Pay this order with this payment method. Amounts are whole minor units."""
+
+    payment_method_id: MethodId
+    return_url: WebAddress
+    renew_hold_until: (
+        Annotated[
+            AwareDatetime,
+            Field(
+                description="With manual capture and a saved payment method: a hold that would end"
+                " before is replaced by a new one, for 90 days at most",
+                examples=["2027-02-01T00:00:00Z"],
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the customer's browser may be sent, by field."""
+        return {"return_url": self.return_url}
+
+    @field_validator("renew_hold_until")
+    @classmethod
+    def _is_of_a_hold(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        if until is not None and info.data.get("capture_method") is not CaptureMethod.MANUAL:
+            raise ValueError("Only a hold is renewed: this needs capture_method manual.")
+        return until
+
+
+class CheckoutOrder(Order):
+    """Pay this order on the gateway's page. Amounts are whole minor units."""
+
+    customer_email: EmailAddress | None = None
+    success_url: WebAddress
+    cancel_url: WebAddress
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the customer's browser may be sent, by field."""
+        return {"success_url": self.success_url, "cancel_url": self.cancel_url}
+
+    @property
+    def return_url(self) -> str:
+        """Where they are sent when they have paid."""
+        return self.success_url
 
 
 class PaymentFilter(BaseModel):

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import Response
 
-from api.answers import outcome, payment_view, replayed
+from api.answers import is_refused_by_a_bank, outcome, payment_view, replayed
 from api.bodies import Body, CaptureBody, RetryOrder
+from api.chosen import chosen
 from api.connections import Connections
 from api.identity import Caller
 from api.refusals import (
@@ -28,6 +30,12 @@ from paysaga.domain.money import check_chargeable
 from paysaga.domain.payment import PaymentState, PaymentStatus, RequestMark
 from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
+# What to do about an attempt that the customer has not finished.
+_STILL_OPEN: Final = (
+    "The last attempt still waits for the customer: send them to its page (next_action.url or"
+    " checkout_url), or cancel the payment to have the order paid in another way."
+)
+
 
 class Changing:
     """One caller's requests about one payment."""
@@ -40,16 +48,19 @@ class Changing:
         self._state = state
         self._response = response
 
-    async def retry(self, order: RetryOrder, key: str) -> PaymentView:
+    async def retry(self, order: RetryOrder, key: str, address: str | None) -> PaymentView:
         """Another attempt."""
         mark = self._mark("retry", order, key)
         if await self._is_known(mark):
             return replayed(self._view(self._state), self._response)
         if not _takes_an_attempt(self._state):
-            raise self._refusal(NotRetryable, self._state)
+            raise self._not_retryable(self._state)
+        method = await self._method(order)
+        known = None if self._state.is_hosted else method
+        await self._here.declines.check(self._state.customer_id, known, address)
         await self._here.attempts.count(self._state.customer_id, mark.fingerprint)
         request = RetryRequest(
-            method=order.payment_method_id or await self._last_method(),
+            method=method,
             actor=self._caller.actor,
             request=mark,
         )
@@ -60,9 +71,11 @@ class Changing:
         except OrderTaken as taken:
             raise await order_taken(self._here, self._caller, taken.payment_id) from taken
         except (NotTaken, RunOver) as error:
-            raise self._refusal(NotRetryable, await self._now()) from error
+            raise self._not_retryable(await self._now()) from error
         except NoAnswerYet:
             return self._later(await self._now())
+        if is_refused_by_a_bank(state):
+            await self._here.declines.declined(state.id, state.attempts_used, address)
         return outcome(self._view(state), state, self._response, HTTPStatus.OK)
 
     async def capture(self, order: CaptureBody, key: str) -> PaymentView:
@@ -141,9 +154,14 @@ class Changing:
             raise KeyReused
         return known is not None
 
-    async def _last_method(self) -> str:
-        attempts = await self._here.reads.attempts(self._state.id)
-        return attempts[-1].method
+    async def _method(self, order: RetryOrder) -> str:
+        method_id = order.payment_method_id
+        if method_id is None:
+            method_id = (await self._here.reads.attempts(self._state.id))[-1].method
+        elif self._state.is_hosted:
+            why = "It is chosen on the payment page: leave it out."
+            raise Invalid("payment_method_id", why)
+        return (await chosen(self._here, self._state.customer_id, method_id)).token
 
     async def _now(self) -> PaymentState:
         return await self._here.reads.payment(self._state.id) or self._state
@@ -162,6 +180,10 @@ class Changing:
         self._response.status_code = HTTPStatus.ACCEPTED
         self._response.headers["Location"] = self._view(state).links.self
         return self._view(state)
+
+    def _not_retryable(self, state: PaymentState) -> Refusal:
+        is_open = state.status is PaymentStatus.REQUIRES_ACTION
+        return NotRetryable(_STILL_OPEN if is_open else None, payment=self._view(state))
 
     def _refusal(self, kind: type[Refusal], state: PaymentState) -> Refusal:
         return kind(payment=self._view(state))

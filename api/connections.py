@@ -8,19 +8,26 @@ from typing import Annotated, Final
 
 import httpx
 from fastapi import Depends, Request
+from temporalio.common import MetricMeter
+from temporalio.runtime import Runtime
 
+from api.declines import DeclineGuard
 from api.identity import TokenCheck
 from api.introspection import Introspection
 from api.limits import AttemptLimit
+from api.method_runs import MethodRuns
 from api.runs import Runs
 from api.waiting import Waiting
 from paysaga.auth import AuthService
 from paysaga.database.balances import Balances
 from paysaga.database.breakers import Breakers
+from paysaga.database.customers import Customers
+from paysaga.database.declines import Declines
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.inbox_reads import InboxReads
 from paysaga.database.reads import Reads
 from paysaga.database.reconciliation import Reconciliations
+from paysaga.database.saved_methods import SavedMethods
 from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
@@ -41,14 +48,18 @@ class Connections:
     settings: Settings
     tokens: TokenCheck
     reads: Reads
+    customers: Customers
     waiting: Waiting
     balances: Balances
     reconciliations: Reconciliations
     incoming: Incoming
     inbox: InboxReads
     runs: Runs
+    methods: SavedMethods
+    method_runs: MethodRuns
     windows: Windows
     attempts: AttemptLimit
+    declines: DeclineGuard
     breakers: Breakers
     orders: OrderService | None
     orders_http: httpx.AsyncClient | None
@@ -56,13 +67,13 @@ class Connections:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Connections]:
+async def opened(settings: Settings, runtime: Runtime | None = None) -> AsyncIterator[Connections]:
     """All connections, while the context lasts."""
     async with AsyncExitStack() as stack:
         engine = create_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
         made = sessions(engine)
-        client = await connect(settings, lazy=True)
+        client = await connect(settings, lazy=True, runtime=runtime)
         http = None
         if settings.order_service_url is not None:
             http = await stack.enter_async_context(_orders_http(settings))
@@ -78,17 +89,30 @@ async def opened(settings: Settings) -> AsyncIterator[Connections]:
                 settings, Introspection(auth) if auth and settings.introspects else None
             ),
             reads=reads,
+            customers=Customers(made),
             breakers=Breakers(made),
             waiting=Waiting(reads),
             balances=Balances(made),
             reconciliations=Reconciliations(made),
             incoming=Incoming(
-                made, Nudging(client, addresses.PAYMENTS, addresses.repair_id), settings
+                made,
+                Nudging(client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id),
+                settings,
             ),
             inbox=InboxReads(made),
             runs=Runs(client, timedelta(seconds=settings.api_wait_seconds)),
+            methods=SavedMethods(made),
+            method_runs=MethodRuns(client, timedelta(seconds=settings.api_wait_seconds)),
             windows=windows,
             attempts=AttemptLimit(windows, settings.payment_attempts_per_hour),
+            declines=DeclineGuard(
+                windows,
+                Declines(made),
+                settings.decline_limits,
+                # Of the secrets that each process of the API has; a roll only begins a new count.
+                settings.stripe_webhook_secret.get_secret_value(),
+                runtime.metric_meter if runtime else MetricMeter.noop,
+            ),
             orders=OrderService(http) if http else None,
             orders_http=http,
             auth=auth,

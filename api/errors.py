@@ -42,7 +42,13 @@ async def answer(request: Request, error: Exception) -> Response:
     if isinstance(error, Refusal):
         if error.retry_after is not None:
             kind = replace(kind, headers={"Retry-After": str(error.retry_after)})
-        facts = {"errors": error.errors, "payment_id": error.payment_id, "payment": error.payment}
+        facts = {
+            "errors": error.errors,
+            "payment_id": error.payment_id,
+            "payment": error.payment,
+            "payment_method_id": error.method_id,
+            "payment_method": error.method,
+        }
         if error.detail:
             facts["detail"] = error.detail
         if error.payment:
@@ -51,6 +57,8 @@ async def answer(request: Request, error: Exception) -> Response:
                 "attempts_left": error.payment.attempts_left,
                 "retry_until": error.payment.retry_until,
             }
+        if error.method:
+            facts["decline_code"] = error.method.decline_code
     return problem(request, kind, **facts)
 
 

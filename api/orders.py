@@ -8,6 +8,7 @@ from api.answers import payment_view
 from api.bodies import IdempotencyKey, RetryOrder, StatusQuestion
 from api.changing import Changing
 from api.connections import Here
+from api.declines import CustomerAddress
 from api.documents import SEEN, attempted
 from api.views import PaymentView, StatusView
 from api.visible import Payer, VisibleOrderPayment, Who
@@ -40,7 +41,8 @@ async def retry_order_payment(
     who: Payer,
     payment: VisibleOrderPayment,
     key: IdempotencyKey,
+    address: CustomerAddress,
     order: Annotated[RetryOrder, Body(default_factory=RetryOrder)],
 ) -> PaymentView:
     """Another attempt for the order's payment."""
-    return await Changing(here, who, payment, response).retry(order, key)
+    return await Changing(here, who, payment, response).retry(order, key, address)

@@ -3,7 +3,6 @@
 import re
 from http import HTTPStatus
 from typing import Annotated, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,6 +11,7 @@ from api.answers import outcome, payment_view, replayed
 from api.bodies import (
     PAYMENT_ID_PATTERN,
     CaptureBody,
+    CheckoutOrder,
     IdempotencyKey,
     PaymentFilter,
     PaymentOrder,
@@ -20,12 +20,13 @@ from api.bodies import (
 )
 from api.changing import Changing
 from api.connections import Here
+from api.declines import CustomerAddress
 from api.documents import READ, SEEN, attempted, changed, problems
 from api.refusals import Missing
+from api.returning import back_to_the_shop
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
 from api.visible import Merchant, Payer, PaymentId, VisiblePayment, Who
-from paysaga.domain.payment import PaymentState
 
 router: Final = APIRouter(prefix="/payments", tags=["payments"])
 
@@ -42,15 +43,42 @@ async def start_payment(
     here: Here,
     who: Payer,
     key: IdempotencyKey,
+    address: CustomerAddress,
     order: PaymentOrder,
 ) -> PaymentView:
     """Pay an order, and answer with the first outcome, or with 202 while there is none."""
     start = Start(here, who, order, key, request.state.correlation_id)
+    return await _started(start, address, response)
+
+
+@router.post(
+    "/checkout-session",
+    operation_id="start_checkout",
+    status_code=HTTPStatus.CREATED,
+    responses=attempted(PaymentView),
+)
+async def start_checkout(
+    request: Request,
+    response: Response,
+    here: Here,
+    who: Payer,
+    key: IdempotencyKey,
+    address: CustomerAddress,
+    order: CheckoutOrder,
+) -> PaymentView:
+    """Pay an order on the gateway's page: the customer's browser goes to `checkout_url`.
+
+    The page lives for half an hour. When it is over without money, `retry` opens a new one.
+    """
+    start = Start(here, who, order, key, request.state.correlation_id)
+    return await _started(start, address, response)
+
+
+async def _started(start: Start, address: str | None, response: Response) -> PaymentView:
     if known := await start.known():
-        return replayed(payment_view(here.settings, who, known), response)
-    state = await start.carry_out()
-    view = payment_view(here.settings, who, state)
-    return outcome(view, state, response, HTTPStatus.CREATED)
+        return replayed(start.view(known), response)
+    state = await start.carry_out(address)
+    return outcome(start.view(state), state, response, HTTPStatus.CREATED)
 
 
 @router.get("", operation_id="list_payments", responses=READ)
@@ -112,10 +140,11 @@ async def retry_payment(
     who: Payer,
     payment: VisiblePayment,
     key: IdempotencyKey,
+    address: CustomerAddress,
     order: Annotated[RetryOrder, Body(default_factory=RetryOrder)],
 ) -> PaymentView:
     """Another attempt, with the same or another payment method."""
-    return await Changing(here, who, payment, response).retry(order, key)
+    return await Changing(here, who, payment, response).retry(order, key, address)
 
 
 @router.post(
@@ -173,15 +202,4 @@ async def return_from_gateway(here: Here, payment_id: PaymentId) -> RedirectResp
     payment = await here.reads.payment(payment_id)
     if payment is None:
         raise Missing
-    answer = RedirectResponse(_shop_address(payment), HTTPStatus.SEE_OTHER)
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
-
-
-def _shop_address(payment: PaymentState) -> str:
-    url = urlsplit(payment.return_url)
-    told = [part for part in url.query.split("&") if part and not _OURS.match(part)]
-    return urlunsplit(url._replace(query="&".join([*told, f"payment_id={payment.id}"])))
-
-
-_OURS: Final = re.compile(r"payment_id(=|$)")
+    return back_to_the_shop(payment.return_url, "payment_id", payment.id)

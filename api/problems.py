@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from api.method_views import SavedMethodView
 from api.refusals import (
     AlreadySucceeded,
     AmountMismatch,
@@ -23,6 +24,12 @@ from api.refusals import (
     Invalid,
     KeyMissing,
     KeyReused,
+    MethodDeclined,
+    MethodMissing,
+    MethodNotRemovable,
+    MethodNotRemoved,
+    MethodNotThere,
+    MethodSaved,
     Missing,
     NotApprovable,
     NotCancelable,
@@ -40,6 +47,7 @@ from api.refusals import (
     TokensUnchecked,
     TooLarge,
     TooManyAttempts,
+    TooManyDeclines,
 )
 from api.views import PaymentView, View
 from paysaga.auth import AuthServiceUnavailable
@@ -62,6 +70,8 @@ class Problem(View):
     instance: str | None = None
     payment: PaymentView | None = None
     payment_id: str | None = None
+    payment_method: SavedMethodView | None = None
+    payment_method_id: str | None = None
     decline_code: str | None = None
     attempts_left: int | None = None
     retry_until: AwareDatetime | None = None
@@ -126,9 +136,33 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         {"WWW-Authenticate": "Stripe-Signature"},
     ),
     Declined: Kind(_S.PAYMENT_REQUIRED, "payment_declined", "The payment was declined."),
+    MethodDeclined: Kind(
+        _S.PAYMENT_REQUIRED,
+        "payment_method_declined",
+        "This payment method could not be saved. Please use another one.",
+    ),
     Forbidden: Kind(_S.FORBIDDEN, "forbidden", "This role may not do that."),
     Missing: Kind(_S.NOT_FOUND, "not_found", "There is no such thing here."),
     OrderMissing: Kind(_S.NOT_FOUND, "order_not_found", "There is no such order."),
+    MethodMissing: Kind(
+        _S.NOT_FOUND,
+        "payment_method_not_found",
+        "There is no such payment method, or not any more.",
+    ),
+    MethodSaved: Kind(_S.CONFLICT, "payment_method_saved", "This payment method is saved already."),
+    MethodNotThere: Kind(
+        _S.CONFLICT, "payment_method_not_active", "This payment method is not active."
+    ),
+    MethodNotRemovable: Kind(
+        _S.CONFLICT,
+        "payment_method_not_removable",
+        "This payment method was not saved, so there is nothing to remove.",
+    ),
+    MethodNotRemoved: Kind(
+        _S.CONFLICT,
+        "payment_method_not_removed",
+        "This payment method could not be removed. Please repeat the request in a moment.",
+    ),
     KeyReused: Kind(
         _S.CONFLICT,
         "idempotency_key_reused",
@@ -168,6 +202,11 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         _S.TOO_MANY_REQUESTS,
         "too_many_attempts",
         "There were too many attempts to pay. Please try again later.",
+    ),
+    TooManyDeclines: Kind(
+        _S.TOO_MANY_REQUESTS,
+        "too_many_declines",
+        "Too many declined attempts. Please try again later or use another payment method.",
     ),
     TooLarge: Kind(
         _S.REQUEST_ENTITY_TOO_LARGE,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from api.method_views import SavedMethodView
 from api.views import PaymentView, View
 
 
@@ -22,6 +23,8 @@ class Refusal(Exception):
         errors: Sequence[FieldError] = (),
         payment: PaymentView | None = None,
         payment_id: str | None = None,
+        method: SavedMethodView | None = None,
+        method_id: str | None = None,
         retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
@@ -29,6 +32,8 @@ class Refusal(Exception):
         self.errors = errors
         self.payment = payment
         self.payment_id = payment_id
+        self.method = method
+        self.method_id = method_id
         self.retry_after = retry_after
 
 
@@ -95,6 +100,34 @@ class Declined(Refusal):
     """The attempt was declined."""
 
 
+class MethodDeclined(Refusal):
+    """The payment method could not be saved."""
+
+
+class MethodSaved(Refusal):
+    """The customer has saved this payment method before."""
+
+
+class MethodNotThere(Refusal):
+    """The payment method is not active, so nothing can be set of it."""
+
+
+class MethodNotRemovable(Refusal):
+    """The payment method is not active, so there is nothing to remove."""
+
+
+class MethodNotRemoved(Refusal):
+    """The payment method could not be removed, and nobody is at it any more."""
+
+
+class MethodMissing(Missing):
+    """The customer has no such payment method to pay with."""
+
+    def __init__(self) -> None:
+        told = "There is no such payment method, or not any more."
+        super().__init__(errors=[FieldError(field="payment_method_id", message=told)])
+
+
 class OrderRefused(Refusal):
     """The shop does not take the order."""
 
@@ -117,6 +150,10 @@ class NotRetryable(Refusal):
 
 class TooManyAttempts(Refusal):
     """The customer has tried to pay too often in the last hour."""
+
+
+class TooManyDeclines(Refusal):
+    """There were too many declines, of whom or what is not told."""
 
 
 class AlreadySucceeded(Refusal):

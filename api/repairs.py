@@ -26,7 +26,8 @@ from api.views import HistoryEntry, PaymentView, View
 from api.visible import VisiblePayment
 from paysaga.database.reads import HistoryEntry as Step
 from paysaga.domain import ids
-from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, RequestMark
+from paysaga.domain.payment import PaymentState, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import (
     ABOUT_REPAIRS,
     WITH_EVIDENCE,
@@ -44,6 +45,7 @@ router: Final = APIRouter(prefix="/admin/payments", tags=["admin"])
 Admin = Annotated[Caller, Depends(allowed(Role.ADMIN))]
 
 _REQUESTS: Final = frozenset({Reason.REPAIR_REQUESTED, Reason.REPAIR_PROPOSED})
+_ON_THE_WAY_TO_A_REFUND: Final = frozenset({Reason.LATE_MONEY, Reason.REFUND_PENDING})
 _OVERTAKEN: Final = "The proposal was not carried out: the payment has moved since. Look why again."
 _PLAIN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 Why = Annotated[str, StringConstraints(min_length=3, max_length=300, pattern=_PLAIN)]
@@ -253,7 +255,7 @@ class Repairing:
         for entry in mine:
             if entry.reason is Reason.REPAIR_REFUSED:
                 raise NotRepairable(entry.note, payment=self._view(self._payment))
-        is_done = mine and mine[-1].reason is not Reason.REFUND_PENDING
+        is_done = mine and mine[-1].reason not in _ON_THE_WAY_TO_A_REFUND
         return self._told("done" if is_done else "under_way", self._payment)
 
     def _mark(self, step: str, body: Body, key: str) -> RequestMark:

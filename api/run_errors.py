@@ -14,6 +14,9 @@ from api.middleware import timed
 from api.refusals import TemporalUnavailable
 from paysaga.domain.payment import PaymentState
 
+# A look at a run is answered from the server's memory; longer than this it is not there.
+LOOK: Final = timedelta(seconds=2)
+
 # The SDK bounds one call, not the polling that may follow, nor its own repeats.
 _GRACE: Final = timedelta(milliseconds=500)
 _NO_ANSWER: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})

@@ -25,9 +25,10 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError
 
 from api.refusals import TemporalUnavailable
-from api.run_errors import ORDER_TAKEN, NoAnswerYet, OrderTaken, RunOver, translated
+from api.run_errors import LOOK, ORDER_TAKEN, NoAnswerYet, OrderTaken, RunOver, translated
 from paysaga.domain import transitions as rules
-from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import Payment, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from paysaga.domain.reports import Report
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
@@ -41,9 +42,6 @@ from workflows.requests import (
     RepairRequest,
     RetryRequest,
 )
-
-# A look at a run is answered from the server's memory; longer than this it is not there.
-LOOK: Final = timedelta(seconds=2)
 
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
 

@@ -1,12 +1,16 @@
 """From an order to a payment: whose it is, what it costs, and its first answer."""
 
-from urllib.parse import urlsplit
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from structlog.contextvars import bind_contextvars
 
-from api.answers import address
-from api.bodies import PaymentOrder
+from api.answers import address as address_of
+from api.answers import is_refused_by_a_bank, payment_view
+from api.bodies import CheckoutOrder, PaymentOrder
+from api.chosen import Chosen, chosen
 from api.connections import Connections
+from api.customers import check_address, check_customer, customer_of
 from api.identity import Caller
 from api.middleware import timed
 from api.refusals import (
@@ -20,13 +24,15 @@ from api.refusals import (
     Refusal,
     TemporalUnavailable,
 )
+from api.returning import shop_address
 from api.run_errors import NoAnswerYet, OrderTaken, RunOver, StartedBefore
+from api.views import PaymentView
 from api.visible import order_taken
 from paysaga.domain import ids
+from paysaga.domain.checkout import ON_THE_PAGE
 from paysaga.domain.money import Money, check_chargeable
-from paysaga.domain.payment import Payment, PaymentState, Policy, RequestMark
+from paysaga.domain.payment import HostedPage, Payment, PaymentState, Policy, RequestMark
 from paysaga.orders import Order, OrderStatus
-from paysaga.settings import Environment
 from paysaga.tokens import Role
 
 
@@ -34,18 +40,29 @@ class Start:
     """One request to pay an order."""
 
     def __init__(
-        self, here: Connections, caller: Caller, order: PaymentOrder, key: str, correlation_id: str
+        self,
+        here: Connections,
+        caller: Caller,
+        order: PaymentOrder | CheckoutOrder,
+        key: str,
+        correlation_id: str,
     ) -> None:
         self._here = here
         self._caller = caller
-        self._customer_id = _customer_id(caller, order)
-        self._order = order.model_copy(update={"customer_id": self._customer_id})
+        self._customer_id = customer_of(caller, order.customer_id)
+        self._order: PaymentOrder | CheckoutOrder = order.model_copy(
+            update={"customer_id": self._customer_id}
+        )
         self._id = ids.derived(ids.PAYMENT, self._customer_id, key)
         bind_contextvars(payment_id=self._id)
         self._mark = RequestMark(
-            key=ids.fingerprint(key), fingerprint=self._order.fingerprint("start")
+            key=ids.fingerprint(key), fingerprint=self._order.fingerprint(_STEPS[type(order)])
         )
         self._correlation_id = correlation_id
+
+    def view(self, state: PaymentState) -> PaymentView:
+        """The payment as its caller may see it."""
+        return payment_view(self._here.settings, self._caller, state)
 
     async def known(self) -> PaymentState | None:
         """The payment that this request has started before, as it stands now."""
@@ -54,18 +71,28 @@ class Start:
             raise KeyReused
         return state
 
-    async def carry_out(self) -> PaymentState:
+    async def carry_out(self, address: str | None) -> PaymentState:
         """Start the payment and answer with its first outcome, or as it stands when time is up."""
-        self._check_return_url()
-        await self._check_customer()
+        for field, url in self._order.addresses.items():
+            check_address(self._here.settings, self._caller, field, url)
+        await check_customer(self._here, self._customer_id)
         price = await self._price()
         await self._check_order_is_free()
+        method = await self._method()
+        self._check_renewal(method)
+        await self._here.declines.check(self._customer_id, method and method.token, address)
         await self._here.attempts.count(self._customer_id, self._id)
-        gateway_customer = await self._here.reads.gateway_customer(self._customer_id)
-        payment = self._payment(price, gateway_customer)
+        await self._remember_email()
+        gateway_customer = method and method.gateway_customer_id
+        gateway_customer = gateway_customer or await self._here.reads.gateway_customer(
+            self._customer_id
+        )
+        payment = self._payment(price, method, gateway_customer)
         state = await self._outcome(payment)
         if state.request_fingerprint != self._mark.fingerprint:
             raise KeyReused  # the other request with this key came first, a moment ago
+        if is_refused_by_a_bank(state):
+            await self._here.declines.declined(state.id, state.attempts_used, address)
         return state
 
     async def _outcome(self, payment: Payment) -> PaymentState:
@@ -88,23 +115,39 @@ class Start:
             raise missing
         return state
 
-    def _check_return_url(self) -> None:
-        """Our return route sends browsers there: a customer must not choose where others land."""
-        settings, address = self._here.settings, urlsplit(self._order.return_url)
-        if settings.environment is Environment.PRODUCTION and address.scheme != "https":
-            raise Invalid("return_url", "An https address is needed.")
-        origin = f"{address.scheme}://{address.netloc}"
-        if self._caller.role is not Role.SERVICE and origin not in settings.cors_origins:
-            raise Invalid("return_url", "A customer's token leads back to the shop's pages only.")
+    async def _method(self) -> Chosen | None:
+        """What it is paid with; on the gateway's page that is not known yet."""
+        if isinstance(self._order, CheckoutOrder):
+            return None
+        return await chosen(self._here, self._customer_id, self._order.payment_method_id)
 
-    async def _check_customer(self) -> None:
-        """Whether the auth service knows them, where it is to be asked."""
-        if not self._here.settings.auth_service_knows_customers or self._here.auth is None:
+    def _check_renewal(self, method: Chosen | None) -> None:
+        """A hold is renewed while nobody is there: only a method that was saved for that will do.
+
+        Raises:
+            Invalid: It cannot be renewed, or not that long.
+        """
+        until = self._renew_until
+        if until is None:
             return
-        with timed("auth"):
-            user = await self._here.auth.user(self._customer_id)
-        if user is None or not user.active:
-            raise Invalid("customer_id", "There is no such customer, or not any more.")
+        ahead = until - datetime.now(UTC)
+        if not timedelta() < ahead <= _LONGEST_HOLD:
+            told = f"A hold is renewed for {_LONGEST_HOLD.days} days at most, and not in the past."
+            raise Invalid("renew_hold_until", told)
+        if method is None or not method.is_saved:
+            told = "A hold is renewed with a saved payment method only."
+            raise Invalid("payment_method_id", told)
+
+    @property
+    def _renew_until(self) -> datetime | None:
+        return self._order.renew_hold_until if isinstance(self._order, PaymentOrder) else None
+
+    async def _remember_email(self) -> None:
+        """Kept with the customer: the run knows no address, and whoever writes to them asks."""
+        if isinstance(self._order, CheckoutOrder) and self._order.customer_email:
+            await self._here.customers.remember_email(
+                self._customer_id, self._order.customer_email, datetime.now(UTC)
+            )
 
     async def _price(self) -> Money:
         """What is to be paid. With an order service, its word counts and not the caller's."""
@@ -146,7 +189,9 @@ class Start:
         if order.status not in {OrderStatus.OPEN, OrderStatus.RESERVED}:
             raise OrderNotOpen(f"This order is {order.status}: it does not wait for a payment.")
 
-    def _payment(self, price: Money, gateway_customer_id: str | None) -> Payment:
+    def _payment(
+        self, price: Money, method: Chosen | None, gateway_customer_id: str | None
+    ) -> Payment:
         settings, order = self._here.settings, self._order
         return Payment(
             id=self._id,
@@ -154,12 +199,14 @@ class Start:
             customer_id=self._customer_id,
             gateway_customer_id=gateway_customer_id,
             money=price,
-            method=order.payment_method_id,
+            method=method.token if method else ON_THE_PAGE,
+            page=self._page(order) if isinstance(order, CheckoutOrder) else None,
             capture_method=order.capture_method,
+            renew_hold_until=self._renew_until,
             description=order.description,
             statement_descriptor_suffix=settings.statement_descriptor_suffix,
             return_url=order.return_url,
-            gateway_return_url=f"{address(settings, self._id)}/return",
+            gateway_return_url=f"{address_of(settings, self._id)}/return",
             metadata=order.metadata,
             environment=settings.environment_name,
             policy=Policy(
@@ -173,17 +220,18 @@ class Start:
             correlation_id=self._correlation_id,
         )
 
+    def _page(self, order: CheckoutOrder) -> HostedPage:
+        return HostedPage(
+            success_url=shop_address(order.success_url, "payment_id", self._id),
+            cancel_url=shop_address(order.cancel_url, "payment_id", self._id),
+        )
+
     async def _check_order_is_free(self) -> None:
         holder = await self._here.reads.holder(self._order.order_id)
         if holder not in {None, self._id}:
             raise await order_taken(self._here, self._caller, holder)
 
 
-def _customer_id(caller: Caller, order: PaymentOrder) -> str:
-    if caller.role is Role.SERVICE:
-        if order.customer_id is None:
-            raise Invalid("customer_id", "Whose payment is it?")
-        return order.customer_id
-    if order.customer_id not in {None, caller.subject}:
-        raise Forbidden("A customer pays for themselves only.")
-    return caller.subject
+_LONGEST_HOLD: Final = timedelta(days=90)
+# What a request is told apart by: the same key for another route is another request.
+_STEPS: Final = {PaymentOrder: "start", CheckoutOrder: "start-checkout"}

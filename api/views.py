@@ -7,15 +7,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from paysaga.domain.declines import decline_for
 from paysaga.domain.intent import CaptureMethod, MethodFacts
-from paysaga.domain.payment import (
-    UNREACHABLE,
-    Attempt,
-    AttemptStatus,
-    Fulfillment,
-    PaymentState,
-    PaymentStatus,
-    Reason,
-)
+from paysaga.domain.payment import Attempt, AttemptStatus, Fulfillment, PaymentState, PaymentStatus
+from paysaga.domain.reasons import UNREACHABLE, Reason
 
 _MESSAGES: Final = {
     PaymentStatus.CREATED: "Your payment is being processed.",
@@ -35,12 +28,21 @@ _MESSAGES: Final = {
     PaymentStatus.EXPIRED: "The time to pay is over. You have not been charged.",
     PaymentStatus.CANCELED: "The payment was canceled. You have not been charged.",
 }
+_AT_PAYPAL: Final = "Please approve the payment at PayPal."
 _NO_ANSWER: Final = (
     "Your payment is taking longer than usual. It goes on by itself: please do not pay again."
 )
-_ORDER_REFUSED: Final = (
-    "The shop could not take the order. The payment was canceled and you have not been charged."
-)
+_BY_REASON: Final = {
+    (PaymentStatus.REQUIRES_ACTION, Reason.CHECKOUT_OPEN): (
+        "Please pay on the secure payment page."
+    ),
+    (PaymentStatus.AWAITING_RETRY, Reason.CHECKOUT_EXPIRED): (
+        "The payment page has expired. You have not been charged. Please try again."
+    ),
+    (PaymentStatus.CANCELED, Reason.ORDER_REFUSED): (
+        "The shop could not take the order. The payment was canceled and you have not been charged."
+    ),
+}
 _LAST_DECLINED: Final = "The payment could not be made, and there is no attempt left."
 _NOT_TAKEN: Final = "The shop could not take the order."
 _UNDONE: Final = "The payment was undone."
@@ -70,16 +72,23 @@ class Links(View):
 
 
 class MethodView(View):
-    """The means of payment, as far as it may be shown."""
+    """The means of payment, as far as it may be shown.
+
+    `kind` is the gateway's word (`card`, `paypal`, `sepa_debit`); `funding` is `credit`, `debit` or
+    `prepaid`; `wallet` the one that a card was taken from (`apple_pay`, `google_pay`).
+    """
 
     kind: str
     brand: str | None
     last4: str | None
     funding: str | None
+    wallet: str | None
+    exp_month: int | None
+    exp_year: int | None
 
     @classmethod
     def of(cls, facts: MethodFacts | None) -> Self | None:
-        """Leave out nothing: facts are made to be shown."""
+        """All facts but the card's fingerprint, by which one card could be followed."""
         return cls.model_validate(facts, from_attributes=True) if facts else None
 
 
@@ -106,17 +115,23 @@ class StatusView(View):
 
 
 class PaymentView(StatusView):
-    """A payment. Amounts are whole minor units of the currency."""
+    """A payment. Amounts are whole minor units of the currency.
+
+    With `is_hosted` it is paid on the gateway's page: `checkout_url`, while one is open.
+    """
 
     customer_id: str
     amount: int
     currency: str
     attempts_used: int
+    is_hosted: bool
+    checkout_url: str | None
     payment_method: MethodView | None
     fulfillment: Fulfillment | None
     capture_method: CaptureMethod
     amount_authorized: int
     capture_until: AwareDatetime | None
+    renew_hold_until: AwareDatetime | None
     amount_captured: int
     amount_refunded: int
     amount_refund_pending: int
@@ -192,6 +207,8 @@ def status_facts(state: PaymentState) -> dict[str, object]:
 def message_for(state: PaymentState) -> str:
     """What the customer may be shown. A decline's advice is for those who may try again."""
     match state.status:
+        case PaymentStatus.REQUIRES_ACTION if state.method and state.method.kind == "paypal":
+            return _AT_PAYPAL
         case PaymentStatus.AWAITING_RETRY if not state.attempts_left:
             return _LAST_DECLINED
         case PaymentStatus.AWAITING_RETRY if state.decline:
@@ -203,6 +220,4 @@ def message_for(state: PaymentState) -> str:
             return f"{why} {_GOES_BACK if state.amount_refund_pending else _WENT_BACK}"
         case PaymentStatus.PROCESSING if state.reason in UNREACHABLE:
             return _NO_ANSWER
-        case PaymentStatus.CANCELED if state.reason is Reason.ORDER_REFUSED:
-            return _ORDER_REFUSED
-    return _MESSAGES[state.status]
+    return _BY_REASON.get((state.status, state.reason), _MESSAGES[state.status])

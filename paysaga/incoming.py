@@ -16,7 +16,6 @@ from paysaga.database.engine import Sessions
 from paysaga.database.inbox import Inbox, InboxEvent, Result, Source
 from paysaga.database.reads import Reads
 from paysaga.domain.gateway_event import (
-    NUDGES,
     OWN_CALL,
     About,
     Duty,
@@ -28,7 +27,9 @@ from paysaga.domain.gateway_event import (
     foreign,
     is_word,
 )
+from paysaga.domain.method_event import LISTENED_FOR, METHOD_NUDGES
 from paysaga.domain.payment import PaymentState
+from paysaga.incoming_methods import IncomingMethods
 from paysaga.nudging import NotTold, Nudging
 from paysaga.settings import Settings
 
@@ -47,6 +48,7 @@ class Incoming:
     def __init__(self, sessions: Sessions, nudging: Nudging, settings: Settings) -> None:
         self._inbox = Inbox(sessions)
         self._reads = Reads(sessions)
+        self._methods = IncomingMethods(sessions, nudging)
         self._nudging = nudging
         self._settings = settings
 
@@ -102,10 +104,12 @@ class Incoming:
         event = read(kept.payload)
         if flag := foreign(event, livemode=self._settings.livemode):
             return Result(word=flag)
-        if event.type not in NUDGES:
+        if event.type not in LISTENED_FOR:
             return Result(word="kept")
         if event.about.mark("environment") not in {None, self._settings.environment_name}:
             return Result(word="other_environment")
+        if event.type in METHOD_NUDGES:
+            return await self._methods.result(event, age)
         payment_id = event.about.mark("payment_id") or await self._owner(event.about)
         state = await self._reads.payment(payment_id) if payment_id else None
         if state is None:

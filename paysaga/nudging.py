@@ -1,4 +1,4 @@
-"""Telling a payment's run, or its repair, that something has happened at the gateway.
+"""Telling a run that something has happened at the gateway: a payment's, or a saved method's.
 
 Runs are known by name here: the workflows stand above this module.
 """
@@ -33,14 +33,21 @@ class _RunGone(Exception):
 class Nudging:
     """Sends the nudges. One too many does no harm: who is told only looks."""
 
-    def __init__(self, client: Client, task_queue: str, repair_id: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        task_queue: str,
+        repair_id: Callable[[str], str],
+        look_id: Callable[[str], str],
+    ) -> None:
         self._client = client
         self._task_queue = task_queue
         self._repair_id = repair_id
+        self._look_id = look_id
 
-    async def run(self, payment_id: str) -> bool:
-        """Tell the payment's run; whether it was there to be told."""
-        run = self._client.get_workflow_handle(payment_id)
+    async def run(self, run_id: str) -> bool:
+        """Tell the run of a payment or of a saved method; whether it was there to be told."""
+        run = self._client.get_workflow_handle(run_id)
         try:
             async with _answered():
                 await run.signal(_SIGNAL, rpc_timeout=_TIMEOUT)
@@ -59,6 +66,26 @@ class Nudging:
                 task_queue=self._task_queue,
                 start_signal=_SIGNAL,
                 static_summary=f"{state.order_id} · {state.money}: news from the gateway",
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                rpc_timeout=_TIMEOUT,
+            )
+        return run_id
+
+    async def look(self, method_id: str, setup_id: str | None = None) -> str:
+        """Have the saved method looked at: by a run of its own, or by the one that looks now.
+
+        One that is still being saved is looked at through its SetupIntent.
+        """
+        run_id = self._look_id(method_id)
+        async with _answered():
+            await self._client.start_workflow(
+                "LookAtMethodWorkflow",
+                {"method_id": method_id, "setup_id": setup_id},
+                id=run_id,
+                task_queue=self._task_queue,
+                start_signal=_SIGNAL,
+                static_summary=f"{method_id}: news from the gateway",
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 rpc_timeout=_TIMEOUT,

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import (
     AnyHttpUrl,
     Field,
+    NonNegativeInt,
     PositiveInt,
     SecretStr,
     ValidationError,
@@ -18,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from paysaga.domain.decline_limits import DeclineLimits
 
 SECRETS_DIRECTORY: Final = Path("/run/secrets")
 
@@ -87,6 +91,8 @@ class Settings(BaseSettings):
     api_body_limit_bytes: PositiveInt = 64 * 1024
     public_base_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8009")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    # The proxies whose word on where a request comes from is believed.
+    forwarded_allow_ips: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1",)
 
     order_service_url: AnyHttpUrl | None = None
     order_service_token: SecretStr | None = None
@@ -103,6 +109,10 @@ class Settings(BaseSettings):
 
     payment_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     payment_attempts_per_hour: PositiveInt = 5
+    # Who tests stolen cards shows by declines; 0 is any number.
+    payment_declines_per_customer_day: NonNegativeInt = 10
+    payment_declines_per_card_day: NonNegativeInt = 6
+    payment_declines_per_address_hour: NonNegativeInt = 20
     # Where attempts and requests to the gateway are counted: in each process, or in a shared Redis.
     limits_url: Annotated[str, Field(pattern=r"^(memory://|rediss?://.+)$")] = IN_MEMORY
     payment_hold_seconds: PositiveInt = 24 * 60 * 60
@@ -114,12 +124,12 @@ class Settings(BaseSettings):
     sweep_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     inbox_keep_days: Annotated[int, Field(ge=30, le=3650)] = 90
 
-    # Where the worker's metrics are read, as address:port.
+    # Where a worker's or an API's metrics are read, as address:port.
     metrics_address: Annotated[str, Field(pattern=_SOCKET)] | None = None
     log_level: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     worker_drain_seconds: PositiveInt = 30
 
-    @field_validator("cors_origins", "jwt_algorithms", mode="before")
+    @field_validator("cors_origins", "jwt_algorithms", "forwarded_allow_ips", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:
         """A list in the environment is written with commas."""
@@ -138,6 +148,28 @@ class Settings(BaseSettings):
                     " scheme, host and (unless it is the usual one) port, such as https://shop.example"
                 )
         return words
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _proxies(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Were everybody believed, anybody could come from anywhere."""
+        for word in words:
+            try:
+                network = ip_network(word, strict=False)
+            except ValueError:
+                raise ValueError(f"{word} is neither an IP address nor a network") from None
+            if not network.prefixlen:
+                raise ValueError(f"{word} is everybody: name your proxies")
+        return words
+
+    @property
+    def decline_limits(self) -> DeclineLimits:
+        """How many declines are borne."""
+        return DeclineLimits(
+            per_customer_day=self.payment_declines_per_customer_day,
+            per_card_day=self.payment_declines_per_card_day,
+            per_address_hour=self.payment_declines_per_address_hour,
+        )
 
     @property
     def livemode(self) -> bool:

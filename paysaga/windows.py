@@ -44,6 +44,15 @@ class Windows:
                 log.warning("LIMITS_URL does not answer", error=type(error).__name__)
         return await self._alone.hit(limit, *about)
 
+    async def has_room(self, limit: RateLimitItem, *about: str) -> bool:
+        """Whether there is room for one more. It is not counted."""
+        if self._shared is not None:
+            try:
+                return await self._shared.test(limit, *about)
+            except Exception as error:  # noqa: BLE001 - whatever its driver says
+                log.warning("LIMITS_URL does not answer", error=type(error).__name__)
+        return await self._alone.test(limit, *about)
+
     async def seconds_until_room(self, limit: RateLimitItem, *about: str) -> float:
         """How long until the oldest that was counted no longer counts."""
         window = await self._stats(limit, *about)

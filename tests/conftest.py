@@ -4,10 +4,20 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from paysaga.database.engine import Sessions, create_engine, sessions
 from tests.database.databases import KINDS, Databases
+
+# A traceback with all its variables takes seconds to draw, in which nobody else is served.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from activities.stripe_orders import (
     RefundOrder,
 )
 from activities.stripe_words import Refund, Refunds
+from paysaga.domain.checkout import ON_THE_PAGE
 from paysaga.domain.declines import decline_for
 from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.money import Money
@@ -29,6 +30,7 @@ from paysaga.domain.payment import (
     Attempt,
     Change,
     Changes,
+    HostedPage,
     Payment,
     PaymentState,
     PaymentStatus,
@@ -51,6 +53,7 @@ def a_payment(
     action_window: timedelta = timedelta(minutes=15),
     has_order_service: bool = False,
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC,
+    page: HostedPage | None = None,
 ) -> Payment:
     """A payment of 12.50 EUR for order-1."""
     return Payment(
@@ -58,7 +61,8 @@ def a_payment(
         order_id="order-1",
         customer_id="cst_1",
         money=PRICE,
-        method="pm_card_visa",
+        method=ON_THE_PAGE if page else "pm_card_visa",
+        page=page,
         description="One test product",
         return_url="https://shop.example/return",
         gateway_return_url=f"https://pay.example/api/v1/payments/{payment_id}/return",
@@ -352,6 +356,7 @@ class FakeNudging(Nudging):
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.setups: list[str | None] = []
         self.gone = False
         self.away = False
 
@@ -364,6 +369,12 @@ class FakeNudging(Nudging):
     async def repair(self, state: PaymentState) -> str:
         self._answers()
         self.told.append(f"repair-{state.id}")
+        return self.told[-1]
+
+    async def look(self, method_id: str, setup_id: str | None = None) -> str:
+        self._answers()
+        self.setups.append(setup_id)
+        self.told.append(f"look-{method_id}")
         return self.told[-1]
 
     def _answers(self) -> None:

@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,22 @@ from paysaga.simulator.app import create_app
 from paysaga.simulator.clock import Clock, utc_now
 from paysaga.simulator.settings import SimulatorSettings
 from paysaga.windows import Windows
+from tests.stripe_spec import SpecCheck, Specification, Violation
 
 KEY = "sk_test_paysaga_demo"
 
 
 @dataclass
 class Simulated:
-    """A running simulator, the SDK's client for it, and its control API."""
+    """A running simulator, the SDK's client for it, and its control API.
+
+    `violations` are departures from Stripe's document, if the exchanges are held to it.
+    """
 
     url: str
     client: stripe.StripeClient
     control: httpx.AsyncClient
+    violations: list[Violation] = field(default_factory=list)
 
     async def arm(self, operation: str, kind: str, **more: object) -> None:
         """The next call to `operation` meets this misfortune."""
@@ -50,6 +55,21 @@ class Simulated:
             f"/intents/{intent_id}/authenticate", json={"outcome": outcome}
         )
         assert 200 == answer.status_code, answer.text
+
+    async def paypal(self) -> str:
+        """A payment method as the page makes it when the customer chooses PayPal."""
+        return (await self.client.v1.payment_methods.create_async({"type": "paypal"})).id
+
+    async def from_wallet(self, wallet: str, card: str = "pm_card_visa") -> str:
+        """A payment method of a card that the customer's phone gave."""
+        method = await self.client.v1.payment_methods.create_async(
+            {"type": "card", "card": {"token": card.replace("pm_card_", "tok_")}}
+        )
+        answer = await self.control.post(
+            f"/payment_methods/{method.id}/wallet", json={"type": wallet}
+        )
+        assert 200 == answer.status_code, answer.text
+        return method.id
 
     async def flush(self) -> None:
         """What the gateway would do later has been done."""
@@ -71,10 +91,12 @@ def has_real_account() -> bool:
 
 
 @asynccontextmanager
-async def gateway(directory: Path, clock: Clock = utc_now) -> AsyncIterator[Simulated]:
+async def gateway(
+    directory: Path, clock: Clock = utc_now, *, specification: Specification | None = None
+) -> AsyncIterator[Simulated]:
     """The simulator, or a real Stripe test account when its key is set."""
     if not has_real_account():
-        async with running_simulator(directory, clock) as simulated:
+        async with running_simulator(directory, clock, specification=specification) as simulated:
             yield simulated
         return
     key = os.environ["STRIPE_TEST_KEY"]
@@ -101,9 +123,16 @@ async def guarded(simulated: Simulated, circuit: Circuit) -> AsyncIterator[strip
 
 @asynccontextmanager
 async def running_simulator(
-    directory: Path, clock: Clock = utc_now, **settings: object
+    directory: Path,
+    clock: Clock = utc_now,
+    *,
+    specification: Specification | None = None,
+    **settings: object,
 ) -> AsyncIterator[Simulated]:
-    """A simulator whose state lies in `directory`, without any delay."""
+    """A simulator whose state lies in `directory`, without any delay.
+
+    With a `specification` each exchange is held to Stripe's document.
+    """
     # A socket that names TCP, so that asyncio turns Nagle's delay off.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
@@ -115,7 +144,8 @@ async def running_simulator(
         "payment_processing_delay_max": 0,
         **settings,
     }
-    config = uvicorn.Config(create_app(SimulatorSettings(**options), clock), log_level="warning")
+    checked = SpecCheck(create_app(SimulatorSettings(**options), clock), specification)
+    config = uvicorn.Config(checked, log_level="warning")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     http = stripe.HTTPXClient(timeout=httpx.Timeout(2, connect=2))
@@ -128,6 +158,7 @@ async def running_simulator(
                 KEY, http_client=http, base_addresses={"api": url}, max_network_retries=0
             ),
             control,
+            checked.violations,
         )
         await http.close_async()  # type: ignore[no-untyped-call]
     server.should_exit = True

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ import pytest
 import typer
 from pydantic_settings import BaseSettings
 
+from activities.checkout_calls import CheckoutCalls
+from activities.saved_methods import MethodCalls
 from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
 from activities.sweeping import EventList
@@ -24,9 +26,10 @@ from paysaga.demo.purchases import PURCHASES
 from paysaga.demo.settings import DemoSettings
 from paysaga.demo.shop.order_service import router as order_service
 from paysaga.demo.shop.settings import ShopSettings
+from paysaga.domain import payment, saved_method
 from paysaga.domain.declines import decline_for
-from paysaga.domain.gateway_event import NUDGES
-from paysaga.domain.payment import MOVES, PaymentStatus, Reason
+from paysaga.domain.method_event import LISTENED_FOR
+from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import RepairKind
 from paysaga.settings import Settings
 from paysaga.simulator.control import Control
@@ -205,9 +208,9 @@ class TestCommands:
         assert [] == [name for name in _commands() if f"payment-cli {name}" not in guide]
 
     def test_the_demo_plays_as_many_purchases_as_the_readme_says(self) -> None:
-        """Ten."""
-        assert "plays ten purchases" in " ".join((ROOT / "README.md").read_text().split())
-        assert 10 == len(PURCHASES)
+        """Eleven."""
+        assert "plays eleven purchases" in " ".join((ROOT / "README.md").read_text().split())
+        assert 11 == len(PURCHASES)
 
 
 def _is_known(words: list[str]) -> bool:
@@ -299,22 +302,29 @@ def _told(default: Any) -> str:
     return f"`{default}`" if str(default) else "empty"
 
 
+def _ways(first: str, moves: Mapping[Any, Collection[str]]) -> list[tuple[str, str]]:
+    """A state machine's ways, from its first state on."""
+    ways = [(str(one), str(other)) for one, others in moves.items() for other in others]
+    return sorted([("[*]", first), *ways])
+
+
+def _arrows(page: str) -> list[tuple[str, str]]:
+    """The arrows of the page's state diagram."""
+    _, _, diagram = (ROOT / page).read_text().partition("stateDiagram-v2")
+    drawn = re.findall(r"^\s*(\S+) --> (\S+)$", diagram.partition("```")[0], re.MULTILINE)
+    return sorted(drawn)
+
+
 class TestPaymentFlow:
     def test_the_state_diagram_is_the_state_machine(self) -> None:
         """Each arrow is a move, and each move is an arrow."""
-        text = (ROOT / "docs/payment-flow.md").read_text()
-        diagram = text[text.index("stateDiagram-v2") : text.index("```\n", text.index("stateD"))]
-        arrows = re.findall(r"^\s*(\S+) --> (\S+)$", diagram, re.MULTILINE)
-
-        expected = {(one.value, other.value) for one in MOVES for other in MOVES[one]}
-        assert expected | {("[*]", "created")} == set(arrows)
-        assert len(arrows) == len(set(arrows))
+        assert _ways("created", payment.MOVES) == _arrows("docs/payment-flow.md")
 
     def test_every_status_is_explained(self) -> None:
         """The table under the diagram has a line for each."""
         rows = _table("docs/payment-flow.md", after="canceled --> needs_operator\n```")
 
-        assert {f"`{status}`" for status in PaymentStatus} == {row[0] for row in rows}
+        assert {f"`{status}`" for status in payment.PaymentStatus} == {row[0] for row in rows}
 
     def test_declines_are_told_as_documented(self) -> None:
         """Code and sentence are the decline table's own."""
@@ -333,13 +343,27 @@ class TestPaymentFlow:
         assert sum(figures[:-1]) == figures[-1] == 7
 
 
+class TestSavedMethods:
+    def test_the_state_diagram_is_the_state_machine(self) -> None:
+        """Each arrow is a move, and each move is an arrow."""
+        assert _ways("processing", saved_method.MOVES) == _arrows("docs/saved-methods.md")
+
+    def test_every_status_is_explained(self) -> None:
+        """The table under the diagram has a line for each."""
+        rows = _table("docs/saved-methods.md", after="active --> removed\n```")
+
+        assert [f"`{status}`" for status in saved_method.SavedMethodStatus] == [
+            row[0] for row in rows
+        ]
+
+
 class TestOtherPages:
     def test_the_webhook_events_are_the_ones_that_nudge(self) -> None:
         """Whoever subscribes to the documented list misses nothing and gets nothing for nothing."""
         text = (ROOT / "docs/stripe.md").read_text()
         block = text[text.index("exactly these") :].split("```")[1]
 
-        assert sorted(NUDGES) == block.removeprefix("text").split()
+        assert sorted(LISTENED_FOR) == block.removeprefix("text").split()
 
     def test_the_layers_are_import_linters(self) -> None:
         """The architecture's picture of who may know whom is the enforced one."""
@@ -379,7 +403,7 @@ class TestOtherPages:
         told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
         made = [
             name
-            for kind in (StripeCalls, StripeAudit, EventList)
+            for kind in (StripeCalls, CheckoutCalls, StripeAudit, MethodCalls, EventList)
             for name, it in vars(kind).items()
             if hasattr(it, "__temporal_activity_definition")
         ]

@@ -11,16 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from activities.method_records import MethodRecords
 from activities.records import Records
 from paysaga.database.engine import sessions
 from paysaga.database.inbox import Inbox, Source
 from paysaga.database.tables import WEBHOOK_EVENTS
 from paysaga.domain.payment import Change, Payment
+from paysaga.domain.saved_method import SavedMethod
+from paysaga.domain.saving import set_up
 from paysaga.incoming import Incoming, NotAGatewayEvent, as_kept
 from paysaga.nudging import NotTold
 from paysaga.settings import Environment, Settings
 from tests.database.payments import batch, canceled, payment, started, waiting
-from tests.fakes import FakeNudging
+from tests.fakes import NOON, FakeNudging
+from tests.saved import WINDOW, saved, setup_in
+from tests.saved import processing as method_begun
 
 SETTINGS = Settings(environment=Environment.TEST, environment_name="test")
 
@@ -186,3 +191,82 @@ class TestLog:
         assert ("warning", "evt_1", paid.id, "other_mode") == (
             line["log_level"], line["event_id"], line["payment_id"], line["result"],
         )  # fmt: skip
+
+
+class TestSavedMethods:
+    async def has(self, here: Here, *steps: SavedMethod) -> None:
+        for step in steps:
+            await MethodRecords(sessions(here.engine)).record_method(step)
+
+    def event(self, kind: str, about: str, **marks: str) -> bytes:
+        told = {"id": about, "object": kind.partition(".")[0], "metadata": marks}
+        event = {"id": "evt_1", "type": kind, "livemode": False, "data": {"object": told}}
+        return json.dumps(event).encode()
+
+    async def test_the_run_that_waits_is_told(self, here: Here) -> None:
+        """
+        Its mark on the SetupIntent leads to the run.
+        """
+        waiting = set_up(method_begun(), setup_in("requires_action"), NOON, WINDOW)
+        assert waiting is not None
+        await self.has(here, method_begun(), waiting)
+
+        marked = await here.incoming.take(
+            self.event("setup_intent.succeeded", "seti_9", method_id="mtd_1")
+        )
+
+        assert ("nudged", ["mtd_1"]) == (marked, here.nudging.told)
+
+    async def test_for_a_run_that_is_lost_another_one_looks(self, here: Here) -> None:
+        """
+        Somebody has ended it; the SetupIntent's own id leads to the row, and goes with the look.
+        """
+        waiting = set_up(method_begun(), setup_in("requires_action"), NOON, WINDOW)
+        assert waiting is not None
+        await self.has(here, method_begun(), waiting)
+        here.nudging.gone = True
+
+        word = await here.incoming.take(self.event("setup_intent.succeeded", "seti_1"))
+
+        assert ("look_begun", ["look-mtd_1"]) == (word, here.nudging.told)
+        assert ["seti_1"] == here.nudging.setups
+
+    async def test_news_of_a_saved_card_is_looked_at(self, here: Here) -> None:
+        """
+        It carries no mark of ours: the gateway's id leads to the row.
+        """
+        await self.has(here, method_begun(), saved())
+
+        word = await here.incoming.take(self.event("payment_method.automatically_updated", "pm_1"))
+
+        assert ("look_begun", ["look-mtd_1"]) == (word, here.nudging.told)
+
+    @pytest.mark.parametrize(
+        ("kind", "about", "word"),
+        [
+            ("setup_intent.succeeded", "seti_1", "kept_for_later"),
+            ("payment_method.updated", "pm_1", "unknown_method"),
+            ("payment_method.updated", "", "unknown_method"),
+        ],
+    )
+    async def test_what_tells_nothing(self, here: Here, kind: str, about: str, word: str) -> None:
+        """
+        What its own call is about to tell waits; what is nobody's here has no effect.
+        """
+        await self.has(here, method_begun())
+        marks = {"method_id": "mtd_1"} if kind.startswith("setup") else {}
+
+        assert word == await here.incoming.take(self.event(kind, about, **marks))
+        assert [] == here.nudging.told
+
+    async def test_late_news_of_what_is_over(self, here: Here) -> None:
+        """
+        The row knows it already.
+        """
+        await self.has(here, method_begun(), saved())
+
+        word = await here.incoming.take(
+            self.event("setup_intent.succeeded", "seti_1", method_id="mtd_1")
+        )
+
+        assert ("nothing_to_do", []) == (word, here.nudging.told)

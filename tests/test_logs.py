@@ -66,11 +66,11 @@ class Lines:
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """Logs as a process writes them; afterwards pytest has its own again."""
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level, config = root.handlers, root.level, structlog.get_config()
     yield Lines(capsys)
     root.handlers = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**config)
 
 
 def fail(message: str) -> None:

@@ -98,6 +98,30 @@ class TestReading:
 
         assert ("https://a.example",) == settings.cors_origins
 
+    @pytest.mark.parametrize(
+        ("told", "read"),
+        [
+            ("", ()),
+            ("10.0.0.1", ("10.0.0.1",)),
+            ("10.0.0.0/8, 2001:db8::/32", ("10.0.0.0/8", "2001:db8::/32")),
+        ],
+    )
+    def test_proxies_are_addresses_or_networks(
+        self, monkeypatch: pytest.MonkeyPatch, told: str, read: tuple[str, ...]
+    ) -> None:
+        """Whose word on where a request comes from is believed; nobody's if none is named."""
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", told)
+
+        assert read == load_settings().forwarded_allow_ips
+
+    @pytest.mark.parametrize("told", ["*", "0.0.0.0/0", "::/0", "proxy.example"])
+    def test_not_everybody_is_a_proxy(self, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+        """Were everybody believed, anybody could come from anywhere."""
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", told)
+
+        with pytest.raises(WrongSettings, match="FORWARDED_ALLOW_IPS"):
+            load_settings()
+
     def test_case_of_a_variable_does_not_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A variable in lower case is the same."""
         given(monkeypatch, api_port="8010")

@@ -1,13 +1,15 @@
-"""The worker's metrics, as Prometheus reads them."""
+"""The metrics of worker and API, as Prometheus reads them."""
 
 import socket
+from collections.abc import Callable
 
 import httpx
 import pytest
 
+import api.__main__
+import worker.__main__
 from paysaga.settings import Settings, WrongSettings
 from paysaga.temporal import telemetry
-from worker.__main__ import main
 
 
 @pytest.fixture
@@ -35,10 +37,14 @@ def test_without_an_address_nothing_listens() -> None:
     assert telemetry(Settings()) is None
 
 
+@pytest.mark.parametrize("main", [worker.__main__.main, api.__main__.main])
 def test_address_that_is_taken_stops_the_start(
-    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    main: Callable[[], int],
 ) -> None:
-    """A second worker of this machine is told which variable is to blame."""
+    """A second process of this machine is told which variable is to blame."""
     first = telemetry(Settings(metrics_address=address))
     monkeypatch.setenv("METRICS_ADDRESS", address)
 

@@ -14,20 +14,26 @@ import structlog
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.budget import Budget
+from activities.card_guard import CardGuard
+from activities.checkout_calls import CheckoutCalls
 from activities.circuit import Circuit
 from activities.gateway_http import GuardedClient
+from activities.method_records import MethodRecords
 from activities.orders import Orders
 from activities.reconciling import Reconciling
 from activities.records import Records
 from activities.run_results import nudge_run, run_results
 from activities.runs import start_run
+from activities.saved_methods import MethodCalls
 from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
 from activities.sweeping import EventList, InboxWork
 from paysaga.database.breakers import Breakers
+from paysaga.database.customers import Customers
+from paysaga.database.declines import Declines
 from paysaga.database.engine import Sessions, create_engine, sessions
 from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
@@ -38,9 +44,11 @@ from paysaga.windows import Windows
 from worker.reconciling import schedule_reconciliation
 from worker.schedules import keep_schedules
 from workflows import addresses
+from workflows.method_changes import LookAtMethodWorkflow, RemoveMethodWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.repair import RepairWorkflow
+from workflows.saving_method import SavedMethodWorkflow
 from workflows.sweep import InboxCleanupWorkflow, SweepWorkflow
 
 # Of each read. Below the activity's 30 s, so that one slow answer is ours to judge before Temporal
@@ -49,6 +57,9 @@ GATEWAY_TIMEOUT: Final = httpx.Timeout(25, connect=5)
 ORDERS_TIMEOUT: Final = httpx.Timeout(8, connect=3)
 
 Activity = Callable[..., Any]
+
+# Runs of saved methods: each is about one, and short.
+SAVED_METHODS: Final = (SavedMethodWorkflow, RemoveMethodWorkflow, LookAtMethodWorkflow)
 
 log: Final = structlog.stdlib.get_logger("worker")
 
@@ -98,16 +109,11 @@ async def open_orders(settings: Settings) -> AsyncIterator[OrderService | None]:
 
 
 @asynccontextmanager
-async def running_workers(
-    client: Client,
-    settings: Settings,
-    *,
-    workflow_runner: WorkflowRunner | None = None,
-) -> AsyncIterator[None]:
+async def running_workers(client: Client, settings: Settings) -> AsyncIterator[None]:
     """Both workers, with their connections, while the context lasts; leaving it drains them.
 
-    The workflows run outside the sandbox, which costs half of the worker's time; the tests run
-    the same workflows inside it.
+    The workflows run outside the sandbox, which costs half of the worker's time; the tests replay
+    the history of every scenario inside it.
     """
     drain = timedelta(seconds=settings.worker_drain_seconds)
     async with AsyncExitStack() as stack:
@@ -116,18 +122,13 @@ async def running_workers(
         made = sessions(engine)
         gateway = await stack.enter_async_context(open_gateway(settings, made))
         shop = await stack.enter_async_context(open_orders(settings))
-        nudging = Nudging(client, addresses.PAYMENTS, addresses.repair_id)
+        nudging = Nudging(client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id)
         inbox_work = InboxWork(made, Incoming(made, nudging, settings))
         await stack.enter_async_context(
             Worker(
                 client,
                 task_queue=addresses.GATEWAY,
-                activities=[
-                    *at_the_gateway(
-                        StripeCalls(gateway), StripeAudit(gateway, settings.environment_name)
-                    ),
-                    EventList(gateway, made).read_page,
-                ],
+                activities=_at_stripe(gateway, made, settings),
                 graceful_shutdown_timeout=drain,
                 max_task_queue_activities_per_second=settings.stripe_requests_per_second,
             )
@@ -140,26 +141,42 @@ async def running_workers(
                     PaymentWorkflow,
                     RepairWorkflow,
                     ReconciliationWorkflow,
+                    *SAVED_METHODS,
                     SweepWorkflow,
                     InboxCleanupWorkflow,
                 ],
                 activities=[
                     *beside_the_gateway(Records(made), Reconciling(made), Orders(shop)),
+                    *methods_beside_the_gateway(MethodRecords(made)),
                     inbox_work.work_off,
                     inbox_work.forget,
                 ],
-                workflow_runner=workflow_runner or UnsandboxedWorkflowRunner(),
+                workflow_runner=UnsandboxedWorkflowRunner(),
                 graceful_shutdown_timeout=drain,
             )
         )
         yield
 
 
-def at_the_gateway(calls: Any, audit: Any) -> list[Activity]:
+def _at_stripe(gateway: stripe.StripeClient, made: Sessions, settings: Settings) -> list[Activity]:
+    guard = CardGuard(gateway, Declines(made), settings.payment_declines_per_card_day)
+    return [
+        *at_the_gateway(
+            StripeCalls(gateway, guard),
+            CheckoutCalls(gateway, Customers(made)),
+            StripeAudit(gateway, settings.environment_name),
+        ),
+        *methods_at_the_gateway(MethodCalls(gateway, guard)),
+        EventList(gateway, made).read_page,
+    ]
+
+
+def at_the_gateway(calls: Any, checkout: Any, audit: Any) -> list[Activity]:
     """The activities of the gateway's queue that payments and their comparison need.
 
     Args:
         calls: `StripeCalls`, or a stand-in for it.
+        checkout: `CheckoutCalls`, or a stand-in for it.
         audit: `StripeAudit`, or a stand-in for it.
     """
     return [
@@ -172,9 +189,37 @@ def at_the_gateway(calls: Any, audit: Any) -> list[Activity]:
         calls.retrieve_refund,
         calls.list_refunds,
         calls.find_intent,
+        checkout.open_session,
+        checkout.retrieve_session,
+        checkout.close_session,
+        checkout.find_session,
         audit.audit_payments,
         audit.list_movements,
     ]
+
+
+def methods_at_the_gateway(calls: Any) -> list[Activity]:
+    """The activities of the gateway's queue that saved methods need.
+
+    Args:
+        calls: `MethodCalls`, or a stand-in for it.
+    """
+    return [
+        calls.set_up_method,
+        calls.retrieve_set_up,
+        calls.cancel_set_up,
+        calls.detach_method,
+        calls.retrieve_method,
+    ]
+
+
+def methods_beside_the_gateway(records: Any) -> list[Activity]:
+    """The activities of the payments' own queue that saved methods need.
+
+    Args:
+        records: `MethodRecords`, or a stand-in for it.
+    """
+    return [records.record_method, records.method_standing]
 
 
 def beside_the_gateway(

@@ -15,6 +15,16 @@ def repair_id(payment_id: str) -> str:
     return f"repair-{payment_id}"
 
 
+def removal_id(method_id: str) -> str:
+    """The run that removes a saved method. The one that saves it has the method's own id."""
+    return f"remove-{method_id}"
+
+
+def look_id(method_id: str) -> str:
+    """The run that looks at a saved method again."""
+    return f"look-{method_id}"
+
+
 def reconciliation_run(reconciliation_id: str) -> str:
     """The run of a reconciliation that somebody has asked for."""
     return f"reconciliation-{reconciliation_id}"

@@ -4,24 +4,26 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.stripe_orders import CloseOrder, IntentSearch
     from activities.stripe_words import Refunds
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules
+    from paysaga.domain.checkout import shown_page
     from paysaga.domain.intent import Intent, IntentStatus
     from paysaga.domain.money import Money
-    from paysaga.domain.payment import WITHOUT_MONEY, PaymentState, PaymentStatus, Reason
+    from paysaga.domain.payment import WITHOUT_MONEY, PaymentStatus
+    from paysaga.domain.reasons import Reason
     from paysaga.domain.repairs import Said
     from paysaga.domain.steps import WORKFLOW
     from paysaga.domain.transitions import shown
 
 from workflows import policies
-from workflows.collection import Collection, Refused
+from workflows.collection import Collection
+from workflows.evidence import Evidence
 from workflows.record import OrderTaken, Record, call_an_operator
 from workflows.settlement import Settlement
 
 
-class Judgement:
+class Judgement(Evidence):
     """One payment compared with the gateway. What is proved counts; what does not fit parks."""
 
     def __init__(
@@ -32,9 +34,8 @@ class Judgement:
         evidence: str | None = None,
     ) -> None:
         """`evidence` is what was found when the payment was parked."""
-        self._record = record
+        super().__init__(record, collection)
         self._evidence = evidence
-        self._collection = collection
         self._settlement = settlement
 
     async def look(self, *, asked: bool = False) -> None:
@@ -42,14 +43,42 @@ class Judgement:
 
         Money that came after the payment's end is a person's to accept, who must have `asked`.
         """
+        await self.let_go_of_the_other()
         before = self._state
+        if before.is_hosted and before.intent_id is None:
+            found = await self._look_at_page(asked=asked)
+        else:
+            found = await self._look_at_intent(asked=asked)
+        if found is not None and self._state.status is PaymentStatus.NEEDS_OPERATOR:
+            await self._tell(found, is_told=self._state != before)
+
+    async def _look_at_intent(self, *, asked: bool) -> str | None:
         intent = await self.intent()
         if intent is not None:
             await self.judge(intent, asked=asked)
-            if self._state.status is PaymentStatus.NEEDS_OPERATOR:
-                await self._tell(shown(intent), is_told=self._state != before)
-        elif not self._state.is_over:
+            return shown(intent)
+        if not self._state.is_over:
             await self.park(Reason.RUN_LOST, "the payment's run is gone and has no intent")
+        return None
+
+    async def _look_at_page(self, *, asked: bool) -> str | None:
+        """The gateway's page knows what became of it; the intent is made when somebody pays."""
+        page = await self.page()
+        if page is None:
+            if not self._state.is_over:
+                await self.park(Reason.RUN_LOST, "the payment's run is gone and has no page")
+            return None
+        if self._state.status in WITHOUT_MONEY:
+            page = await self._pages.close_of(self._state, page)
+        if page.outcome is not None and not page.is_without_money:
+            await self.judge(page.outcome, asked=asked)
+        elif self._state.amount_captured:
+            await self.park(Reason.GATEWAY_MISMATCH, shown_page(page))
+        elif page.is_without_money:
+            await self._canceled_at_gateway(page.outcome)
+        else:
+            await self.park(Reason.RUN_LOST, f"the payment's run is gone; {shown_page(page)}")
+        return shown_page(page)
 
     async def _tell(self, found: str, *, is_told: bool) -> None:
         """A parked payment stays parked, and who decides must know what the gateway shows now."""
@@ -75,19 +104,22 @@ class Judgement:
             if intent.status is not IntentStatus.CANCELED:
                 await self.close(intent.id)
         elif intent.status is IntentStatus.CANCELED:
-            await self._record.move(
-                lambda state, attempt: rules.ended(
-                    state,
-                    attempt,
-                    PaymentStatus.CANCELED,
-                    Reason.CANCELED_AT_GATEWAY,
-                    workflow.now(),
-                    intent=intent,
-                    actor=WORKFLOW,
-                )
-            )
+            await self._canceled_at_gateway(intent)
         else:
             await self.park(Reason.RUN_LOST, f"the payment's run is gone; {shown(intent)}")
+
+    async def _canceled_at_gateway(self, intent: Intent | None) -> None:
+        await self._record.move(
+            lambda state, attempt: rules.ended(
+                state,
+                attempt,
+                PaymentStatus.CANCELED,
+                Reason.CANCELED_AT_GATEWAY,
+                workflow.now(),
+                intent=intent,
+                actor=WORKFLOW,
+            )
+        )
 
     async def _judge_unbooked(self, intent: Intent, *, asked: bool) -> None:
         """The gateway has money that our books do not have: it may have gone back already."""
@@ -193,50 +225,6 @@ class Judgement:
         await self._record.move(
             lambda state, _: rules.parked(state, reason, workflow.now(), evidence)
         )
-
-    async def intent(self) -> Intent | None:
-        """The payment's intent as it is now; `None` if the gateway has none."""
-        state = self._state
-        if state.intent_id is not None:
-            return await self._collection.look(state.intent_id)
-        found = await self._collection.find(
-            IntentSearch(
-                payment_id=state.id,
-                gateway_customer_id=state.gateway_customer_id,
-                ordered_at=state.created_at,
-            )
-        )
-        if found is not None:
-            said = Said(actor=WORKFLOW, note=shown(found))
-            await self._record.move(
-                lambda state, _: decisions.attached(state, found, workflow.now(), said)
-            )
-        return found
-
-    async def close(self, intent_id: str) -> Intent:
-        """Cancel the intent, and answer with what it is then."""
-        state = self._state
-        return await self._collection.close(
-            CloseOrder(payment_id=state.id, intent_id=intent_id, generation=state.version)
-        )
-
-    async def refunds(self) -> Refunds:
-        """All refunds of the payment's intent.
-
-        Raises:
-            Refused: It has none, or the gateway will not show them.
-        """
-        if self._state.intent_id is None:
-            raise Refused("the payment has no intent: there is nothing to refund")
-        return await self._collection.refunds(self._state.intent_id)
-
-    async def show(self, intent_id: str) -> Intent | None:
-        """An intent, whosever it is."""
-        return await self._collection.look(intent_id)
-
-    @property
-    def _state(self) -> PaymentState:
-        return self._record.state
 
 
 def _in(money: Money, minor: int) -> Money:

@@ -12,7 +12,6 @@ from temporalio.exceptions import CancelledError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Trouble
     from activities.orders import OrderRef
-    from activities.stripe_orders import CloseOrder, ConfirmOrder, IntentOrder
     from paysaga.domain import transitions as rules
     from paysaga.domain.declines import decline_for
     from paysaga.domain.intent import Intent, IntentStatus
@@ -21,21 +20,24 @@ with workflow.unsafe.imports_passed_through():
         Payment,
         PaymentState,
         PaymentStatus,
-        Reason,
         RequestMark,
     )
+    from paysaga.domain.reasons import Reason
     from paysaga.domain.steps import WORKFLOW
 
 from workflows import policies
 from workflows.collection import Collection, Refused
 from workflows.holding import Holding
+from workflows.hosted import HostedCheckout
 from workflows.record import Record, Rule
+from workflows.renewal import Renewal
 from workflows.repair import start_repair
 from workflows.requests import CancelRequest, CaptureRequest, KeyReused, NotNow, RetryRequest
 from workflows.reservation import Reservation
 from workflows.saga import Saga, to_the_end
 from workflows.settlement import Settlement
 from workflows.watch import Watch
+from workflows.ways import OneIntent, Way
 
 
 class Wake(StrEnum):
@@ -54,7 +56,6 @@ class PaymentWorkflow:
     def __init__(self, payment: Payment) -> None:
         self._payment = payment
         self._record = Record.of_new(payment)
-        self._intent: Intent | None = None
         self._watch = Watch()
         self._collection = Collection(self)
         self._reservation = Reservation(_order(payment), self)
@@ -62,7 +63,8 @@ class PaymentWorkflow:
             self._record, self._collection, self._reservation, self._watch
         )
         self._holding = Holding(self._record, self._collection, self._watch, self._observe)
-        self._closes = 0
+        self._way = self._way_of(payment)
+        self._renewal = Renewal(payment, self._record, self._collection, self._way)
         self._refreshes = 0
         self._refresh_from = workflow.now()
         self._is_refreshing = False
@@ -190,6 +192,13 @@ class PaymentWorkflow:
         if self._requests.get(request.key, request.fingerprint) != request.fingerprint:
             raise KeyReused
 
+    def _way_of(self, payment: Payment) -> Way:
+        if payment.page is None:
+            return OneIntent(payment, self._record, self._collection, self._time_left)
+        return HostedCheckout(
+            payment, payment.page, self._record, self._collection, self._watch, self.is_over
+        )
+
     async def _take(self, payment: Payment, saga: Saga) -> None:
         saga.undo_with("release the order", self._release)
         saga.undo_with("write down the end", self._record_the_failure)
@@ -205,36 +214,22 @@ class PaymentWorkflow:
                 await self._end(*(self._verdict() if kept is None else refused))
                 return
 
-        # An unconfirmed intent moves no money, so its id is known before anything can.
         saga.undo_with("cancel the intent or give the money back", self._give_back)
-        if not await self._open_intent():
+        if not await self._open():
             return
         await self._collect()
         if self._state.status is PaymentStatus.SUCCEEDED:
             await self._fulfill(saga)
 
-    async def _open_intent(self) -> bool:
-        """Whether there is one: the gateway may refuse it."""
-        payment = self._payment
-        order = IntentOrder(
-            payment_id=payment.id,
-            order_id=payment.order_id,
-            customer_id=payment.customer_id,
-            gateway_customer_id=payment.gateway_customer_id,
-            money=payment.money,
-            description=payment.description,
-            statement_descriptor_suffix=payment.statement_descriptor_suffix,
-            capture_method=payment.capture_method,
-            environment=payment.environment,
-            correlation_id=payment.correlation_id,
-            ordered_at=self._state.created_at,
-        )
+    async def _open(self) -> bool:
+        """Whether there is something to pay with: the gateway may refuse it."""
         try:
-            self._intent = await self._collection.open(order)
+            await self._way.open()
         except Refused:
             workflow.logger.exception("the gateway refuses the intent")
             await self._end(PaymentStatus.CANCELED, Reason.GATEWAY_REFUSED)
-        return self._intent is not None
+            return False
+        return True
 
     async def _collect(self) -> None:
         """Attempts, 3DS and waiting, until the payment is over."""
@@ -268,19 +263,9 @@ class PaymentWorkflow:
     async def _confirm(self, method: str) -> None:
         if self.is_over():
             return  # canceled, or the hold ended, on the way here: no money is asked for any more
-        intent = self._the_intent
-        order = ConfirmOrder(
-            payment_id=self._payment.id,
-            intent_id=intent.id,
-            attempt=self._record.attempt.number,
-            method=method,
-            return_url=self._payment.gateway_return_url,
-            seen_status=intent.status,
-            seen_charge_id=intent.charge_id,
-        )
         self._watch.must_look = False
         try:
-            answer = await self._collection.confirm(order, self._time_left)
+            answer = await self._way.attempt(method)
         except Refused:
             workflow.logger.exception("the gateway refuses the attempt")
             await self._record.move(
@@ -295,14 +280,16 @@ class PaymentWorkflow:
 
     async def _look(self) -> None:
         self._watch.must_look = False
-        answer = await self._collection.look(self._the_intent.id)
-        if answer is not None:
-            await self._observe(answer)
+        await self._see(await self._way.look())
+
+    async def _see(self, intent: Intent | None) -> None:
+        if intent is not None:
+            await self._observe(intent)
         self._watch.looks += 1
 
     async def _observe(self, intent: Intent) -> None:
         """The one place where the gateway's word moves the payment."""
-        self._intent = intent
+        self._way.intent = intent
         if intent.status is IntentStatus.CANCELED:
             await self._end(*self._canceled_at_gateway())
             return
@@ -315,13 +302,25 @@ class PaymentWorkflow:
 
     async def _after_the_deadline(self) -> None:
         """Look before the judgment: the webhook of a success may be late."""
-        await self._look()
+        self._watch.must_look = False
+        is_actions = self._state.status is PaymentStatus.REQUIRES_ACTION
+        await self._see(await (self._way.last_look() if is_actions else self._way.look()))
         await self._record.move(
             lambda state, attempt: rules.timed_out(
                 state, attempt, decline_for("authentication_timeout"), workflow.now()
             )
         )
+        if self._is_to_renew:
+            await self._counts(await self._renewal.renew())
         await self._holding.remind()
+
+    @property
+    def _is_to_renew(self) -> bool:
+        return self._renewal.is_due and not self._holding.is_capturing and not self.is_over()
+
+    async def _counts(self, intent: Intent | None) -> None:
+        if intent is not None:
+            await self._observe(intent)
 
     async def _try_again(self, request: RetryRequest) -> None:
         if self._state.status is not PaymentStatus.AWAITING_RETRY:
@@ -333,7 +332,8 @@ class PaymentWorkflow:
         ):
             await self._give_up(PaymentStatus.CANCELED, Reason.ORDER_REFUSED)
             return
-        if self._the_intent.status is IntentStatus.REQUIRES_ACTION:
+        intent = self._way.intent
+        if intent is not None and intent.status is IntentStatus.REQUIRES_ACTION:
             # The customer may have gone on with the old attempt: that must not be taken for the
             # effect of the new one.
             await self._look()
@@ -371,15 +371,15 @@ class PaymentWorkflow:
         """End without money - unless the cancel finds that the money has moved: the truth wins."""
         if status is None or reason is None:
             status, reason = self._verdict()
-        intent = await self._collection.close(self._close_order)
-        if intent.status is IntentStatus.CANCELED:
+        closed = await self._way.close()
+        if closed.is_proved:
             await self._end(status, reason)
             return
-        self._closes += 1
         version = self._state.version
-        await self._observe(intent)
-        self._watch.looks += 1
+        await self._see(closed.intent)
         if self._state.version == version:  # the gateway neither cancels nor tells: not too often
+            if closed.intent is None:
+                self._watch.saw(news=False)
             await self._watch.next_look()
 
     async def _end(self, status: PaymentStatus, reason: Reason) -> None:
@@ -401,7 +401,7 @@ class PaymentWorkflow:
                 status,
                 reason,
                 workflow.now(),
-                intent=self._intent,
+                intent=self._way.intent,
                 actor=canceled.actor if canceled else WORKFLOW,
                 request=asked.request if asked else None,
             )
@@ -423,19 +423,21 @@ class PaymentWorkflow:
     def _may_still_be_paid(self) -> bool:
         """The intent could not be closed: somebody may still pay for the order."""
         parked = self._state.status is PaymentStatus.NEEDS_OPERATOR
-        over = {IntentStatus.CANCELED, IntentStatus.SUCCEEDED}
-        return parked and self._intent is not None and self._intent.status not in over
+        intent = self._way.intent
+        is_paid = intent is not None and intent.status is IntentStatus.SUCCEEDED
+        return parked and not is_paid and not self._way.is_closed
 
     async def _give_back(self) -> None:
         """Whatever the intent holds goes back to the customer, unless the shop has the order."""
         if not self._state.is_over:
-            if self._intent is None and not await self._open_intent():
+            if not self._way.is_known and not await self._open():
                 return
-            intent = await self._collection.close(self._close_order)
-            if intent.status is IntentStatus.CANCELED:
-                self._intent = intent
+            await self._counts(await self._renewal.settle())
+            closed = await self._way.close()
+            if closed.is_proved:
                 return
-            await self._observe(intent)
+            if closed.intent is not None:
+                await self._observe(closed.intent)
         if self._state.fulfillment is Fulfillment.PENDING and self._state.amount_captured:
             await self._settlement.ask_the_shop()
         if self._state.fulfillment is not Fulfillment.CONFIRMED:
@@ -447,7 +449,7 @@ class PaymentWorkflow:
         """Everything was put back: say so. What could not be put back is left to a person."""
         if self._state.is_over or not self._record.is_written:
             return
-        if self._intent is None or self._intent.status is IntentStatus.CANCELED:
+        if self._way.is_closed:
             await self._record_end(PaymentStatus.CANCELED, Reason.RUN_CANCELED)
         else:
             await self._park(None)
@@ -500,6 +502,8 @@ class PaymentWorkflow:
                 return state.action_until - now, "the customer's time for 3DS ends"
             case PaymentStatus.AWAITING_RETRY:
                 return state.retry_until - now, "the hold ends"
+            case PaymentStatus.AUTHORIZED if self._is_to_renew:
+                return timedelta(), "the hold is renewed"
             case PaymentStatus.AUTHORIZED:
                 return self._holding.next_moment()
             case _:
@@ -563,19 +567,6 @@ class PaymentWorkflow:
     @property
     def _state(self) -> PaymentState:
         return self._record.state
-
-    @property
-    def _the_intent(self) -> Intent:
-        if self._intent is None:
-            raise AssertionError("asked for the intent before it was made")
-        return self._intent
-
-    @property
-    def _close_order(self) -> CloseOrder:
-        # A refusal is kept under its key, though the intent may be canceled a moment later.
-        return CloseOrder(
-            payment_id=self._payment.id, intent_id=self._the_intent.id, generation=self._closes
-        )
 
 
 def _order(payment: Payment) -> OrderRef:

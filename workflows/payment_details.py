@@ -7,13 +7,8 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
-    from paysaga.domain.payment import (
-        Attempt,
-        Fulfillment,
-        PaymentState,
-        PaymentStatus,
-        Reason,
-    )
+    from paysaga.domain.payment import Attempt, Fulfillment, PaymentState, PaymentStatus
+    from paysaga.domain.reasons import Reason
 
 from workflows import addresses
 
@@ -26,7 +21,7 @@ _NEXT: Final = {
         " or the customer's return nudges it, and when the time is over."
     ),
     PaymentStatus.AWAITING_RETRY: (
-        "The customer may try again. If they do not, the intent is canceled when the hold ends."
+        "The customer may try again. If they do not, the payment is given up when the hold ends."
     ),
     PaymentStatus.AUTHORIZED: (
         "The money is held until the shop captures it, all or a part. If it does not, the shop is"
@@ -37,9 +32,9 @@ _NEXT: Final = {
         " `payment-cli repair` does it. The repair's run looks at the gateway with each nudge."
     ),
     PaymentStatus.SUCCEEDED: "Nothing: the money is there.",
-    PaymentStatus.FAILED: "Nothing: all attempts are used up and the intent is canceled.",
-    PaymentStatus.EXPIRED: "Nothing: the hold is over and the intent is canceled.",
-    PaymentStatus.CANCELED: "Nothing: the intent is canceled.",
+    PaymentStatus.FAILED: "Nothing: all attempts are used up, and no money can move any more.",
+    PaymentStatus.EXPIRED: "Nothing: the hold is over, and no money can move any more.",
+    PaymentStatus.CANCELED: "Nothing: it is canceled, and no money can move any more.",
 }
 _NEXT_BY_REASON: Final = {
     Reason.GATEWAY_UNREACHABLE: (
@@ -47,12 +42,27 @@ _NEXT_BY_REASON: Final = {
         " after a week). Nothing is charged twice: the intent stays the same, and whether an"
         " earlier call had its effect is looked at first."
     ),
+    Reason.CHECKOUT_OPEN: (
+        "The customer is to pay on the gateway's page. Declines there are no attempts. The run"
+        " looks as soon as a webhook or the customer's return nudges it; when the time is over it"
+        " closes the page, and believes that only when the gateway shows it."
+    ),
+    Reason.CHECKOUT_EXPIRED: (
+        "Nobody paid on the page, which is closed. The customer may try again on a new one."
+    ),
     Reason.ORDER_UNREACHABLE: (
         "**The order service does not answer.** It is asked again, at most a minute apart: see"
         " the pending activity for its last error."
     ),
     Reason.GATEWAY_PROCESSING: "The gateway has the money's outcome in its hands; it is looked at.",
     Reason.CAPTURE_REQUESTED: "What is held is being captured.",
+    Reason.HOLD_RENEWING: (
+        "The hold ends too soon: a new one is asked for, and takes its place if the bank agrees."
+        " Whichever does not count is canceled then."
+    ),
+    Reason.HOLD_NOT_RENEWED: (
+        "The bank gave no new hold. The shop may capture for a day; then the old one is let go."
+    ),
     Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
     Reason.REFUND_FAILED: (
         "**The refund failed.** `payment-cli why` shows why. Refund again (`payment-cli repair`),"
@@ -79,16 +89,21 @@ def details(state: PaymentState, attempt: Attempt | None) -> str:
     if attempt is not None:
         told = f", {attempt.decline_code}" if attempt.decline_code else ""
         lines.append(f"- attempt {attempt.number}: {attempt.status}{told}")
+    if state.session_id:
+        lines.append(f"- page: `{state.session_id}`")
     if state.intent_id:
         charge = f", charge `{state.charge_id}`" if state.charge_id else ""
         lines.append(f"- gateway: `{state.intent_id}`{charge}")
     if state.action_until:
-        lines.append(f"- 3-D Secure until {state.action_until:%Y-%m-%d %H:%M:%S} UTC")
+        what = "page" if state.is_hosted else "3-D Secure"
+        lines.append(f"- {what} until {state.action_until:%Y-%m-%d %H:%M:%S} UTC")
     if state.capture_until:
         lines.append(
             f"- {state.amount_authorized} (minor units) held until"
             f" {state.capture_until:%Y-%m-%d %H:%M:%S} UTC"
         )
+    if state.other_intent_open:
+        lines.append(f"- may hold money, too, until it is canceled: `{state.other_intent_id}`")
     if state.amount_captured:
         lines.append(
             f"- captured {state.amount_captured}, refunded {state.amount_refunded}, to be"
@@ -107,8 +122,8 @@ def search_attributes(state: PaymentState) -> Sequence[SearchAttributeUpdate[Any
     return [
         addresses.PAYMENT_STATUS.value_set(state.status),
         addresses.REASON.value_set(state.reason),
-        addresses.GATEWAY_ID.value_set(state.intent_id)
-        if state.intent_id
+        addresses.GATEWAY_ID.value_set(found_at)
+        if (found_at := state.intent_id or state.session_id)
         else addresses.GATEWAY_ID.value_unset(),
         addresses.NEXT_ACTION_AT.value_set(waits_until)
         if waits_until

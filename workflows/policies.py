@@ -36,7 +36,7 @@ DATABASE_IN_PATIENCE: Final = ActivityConfig(
     ),
 )
 
-# An HTTP call that is not answered ends after 25 s; an activity makes up to three, and what is
+# An HTTP call that is not answered ends after 25 s; an activity may make several, and what is
 # cut off after 30 s is as unknown as what was not answered. One try at a time: between two of them
 # the workflow hears what has happened meanwhile (a cancel, the end of the hold), so that no try
 # follows one.

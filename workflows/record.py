@@ -11,7 +11,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import NOT_WRITABLE, ORDER_TAKEN, Records
     from paysaga.domain import transitions as rules
     from paysaga.domain.payment import (
-        UNREACHABLE,
         Attempt,
         Change,
         Changes,
@@ -19,9 +18,9 @@ with workflow.unsafe.imports_passed_through():
         Payment,
         PaymentState,
         PaymentStatus,
-        Reason,
         Recorded,
     )
+    from paysaga.domain.reasons import UNREACHABLE, Reason
 
 from workflows import policies
 from workflows.payment_details import details, search_attributes

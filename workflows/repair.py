@@ -13,7 +13,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.runs import RunStart, start_run
     from paysaga.domain import repairs as decisions
     from paysaga.domain.message import Message
-    from paysaga.domain.payment import PaymentState, PaymentStatus, Reason, Recorded
+    from paysaga.domain.payment import PaymentState, PaymentStatus, Recorded
+    from paysaga.domain.reasons import Reason
     from paysaga.domain.repairs import Said, allowed_repairs
 
 from workflows import addresses, policies

@@ -1,6 +1,6 @@
 """What each repair of a parked payment does. Nothing is believed that the gateway contradicts."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from temporalio import workflow
 
@@ -8,15 +8,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.records import Records
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules
+    from paysaga.domain.checkout import shown_page
     from paysaga.domain.intent import IntentStatus
     from paysaga.domain.money import Money
-    from paysaga.domain.payment import (
-        WITHOUT_MONEY,
-        Fulfillment,
-        PaymentState,
-        PaymentStatus,
-        Reason,
-    )
+    from paysaga.domain.payment import WITHOUT_MONEY, Fulfillment, PaymentState, PaymentStatus
+    from paysaga.domain.reasons import Reason
     from paysaga.domain.repairs import RepairKind, Said
     from paysaga.domain.transitions import shown
 
@@ -27,6 +23,9 @@ from workflows.record import Record
 from workflows.requests import NotRepaired, RepairRequest
 from workflows.reservation import Reservation
 from workflows.settlement import Settlement
+
+# What a person can show by other means than the gateway's answer.
+_BY_EVIDENCE: Final = frozenset({RepairKind.MARK_SUCCEEDED, RepairKind.MARK_FAILED})
 
 
 class RepairSteps:
@@ -51,6 +50,12 @@ class RepairSteps:
             NotRepaired: The gateway contradicts it.
             Refused: The gateway will not do or show it.
         """
+        try:
+            await self.judgement.let_go_of_the_other()
+        except Refused:
+            if request.kind not in _BY_EVIDENCE:
+                raise
+            workflow.logger.warning("the other hold cannot be let go: evidence counts")
         match request.kind:
             case RepairKind.LOOK_AGAIN:
                 await self.judgement.look(asked=True)
@@ -113,7 +118,10 @@ class RepairSteps:
                 f"{gateway_id} is of the gateway's customer {intent.customer_id}, who is not this"
                 f" payment's: mark it succeeded if you can show that it was paid by that"
             )
-        if state.intent_id not in {None, gateway_id}:
+        if state.is_hosted:
+            if left := await self.judgement.what_is_open(but=gateway_id):
+                raise NotRepaired(f"{left}: its customer could pay twice")
+        elif state.intent_id not in {None, gateway_id}:
             old = await self.judgement.close(str(state.intent_id))
             if old.status is not IntentStatus.CANCELED:
                 raise NotRepaired(f"the payment has an intent that is not canceled: {shown(old)}")
@@ -125,6 +133,8 @@ class RepairSteps:
     async def _mark_succeeded(self, by: Said) -> None:
         try:
             intent = await self.judgement.intent()
+            if intent is None and self._state.is_hosted:
+                await self._refuse_unpaid_page()
         except Refused:
             intent = None  # that is what the evidence is for
         if intent is not None:
@@ -138,6 +148,11 @@ class RepairSteps:
         await self._record.move(
             lambda state, attempt: decisions.marked_succeeded(state, attempt, workflow.now(), by)
         )
+
+    async def _refuse_unpaid_page(self) -> None:
+        page = await self.judgement.page()
+        if page is not None:
+            raise NotRepaired(f"{shown_page(page)}: no money has moved")
 
     async def _mark_failed(self, by: Said) -> None:
         try:
@@ -176,11 +191,8 @@ class RepairSteps:
 
     async def _closed(self) -> None:
         """No money can move any more: the gateway has canceled the intent, or never had one."""
-        intent = await self.judgement.intent()
-        if intent is not None:
-            intent = await self.judgement.close(intent.id)
-            if intent.status is not IntentStatus.CANCELED:
-                raise NotRepaired(f"{shown(intent)}: the money has moved, or is about to")
+        if left := await self.judgement.what_is_open():
+            raise NotRepaired(f"{left}: the money has moved, or is about to")
 
     @property
     def _state(self) -> PaymentState:

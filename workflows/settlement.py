@@ -11,13 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from paysaga.domain import repairs as decisions
     from paysaga.domain import transitions as rules
     from paysaga.domain.money import Money
-    from paysaga.domain.payment import (
-        Change,
-        Fulfillment,
-        PaymentState,
-        PaymentStatus,
-        Reason,
-    )
+    from paysaga.domain.payment import Change, Fulfillment, PaymentState, PaymentStatus
+    from paysaga.domain.reasons import Reason
 
 from workflows.collection import Collection, Refused
 from workflows.record import Record

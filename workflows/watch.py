@@ -1,5 +1,6 @@
 """When the gateway is to be looked at (again)."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -23,11 +24,11 @@ class Watch:
         """A look has shown something new, or the same as before."""
         self.pause = policies.LOOK_MIN if news else min(self.pause * 2, policies.LOOK_MAX)
 
-    async def next_look(self) -> None:
-        """Wait for a nudge, or for the pause to end."""
+    async def next_look(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait for a nudge, for the pause to end, or until there is no point in a look."""
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self.must_look,
+                lambda: self.must_look or is_over(),
                 timeout=self.pause,
                 timeout_summary="look at the gateway again",
             )

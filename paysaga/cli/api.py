@@ -173,7 +173,8 @@ def _refusal(status: int, told: Answer, path: str, perhaps: str | None) -> CliEr
             return NotAllowed(f"The token's role may not do this: use one with {_roles(path)}.")
         case HTTPStatus.NOT_FOUND:
             return Refused("There is no such thing, or the token may not see it.")
-    fields = "".join(f" {it['field']}: {it['message']}." for it in told.get("errors") or ())
+    errors = told.get("errors") or ()
+    fields = "".join(f" {it['field']}: {it['message'].rstrip('.')}." for it in errors)
     why = told.get("detail") or "no reason given"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return NoAnswerYet(f"The API has no time now ({status}): {why}")

@@ -28,6 +28,8 @@ def capture(
             raise Refused(f"Nothing is held: the payment is {payment['status']}.")
         held = Money(minor=payment["amount_authorized"], currency=payment["currency"])
         wanted = held if amount is None else _typed(amount, payment["currency"])
+        if wanted.minor > held.minor:
+            raise WrongUsage(f"--amount {amount}: no more than {held} is held")
         if not yes:
             rest = "" if wanted == held else f" The other {held - wanted} are let go."
             typer.confirm(f"Capture {wanted} of {held}?{rest}", abort=True)

@@ -24,14 +24,8 @@ from paysaga.database.rows import payment_state
 from paysaga.database.steps import HOLDER
 from paysaga.database.tables import ATTEMPTS, CUSTOMERS, PAYMENTS, STATUS_HISTORY
 from paysaga.domain.message import Message
-from paysaga.domain.payment import (
-    HOLDS_ORDER,
-    Attempt,
-    PaymentState,
-    PaymentStatus,
-    Reason,
-    RequestMark,
-)
+from paysaga.domain.payment import HOLDS_ORDER, Attempt, PaymentState, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 
 
 class Page(Message):
@@ -135,7 +129,7 @@ class Reads:
         return await self._word(_GATEWAY_CUSTOMER, this_id=customer_id)
 
     async def payment_of(self, gateway_object_id: str) -> str | None:
-        """The payment that this intent or charge belongs to, be it an earlier attempt's charge."""
+        """The payment of this intent, page or charge, be it an earlier attempt's charge."""
         return await self._word(_PAYMENT_OF, this_id=gateway_object_id)
 
     async def ping(self) -> None:
@@ -186,6 +180,7 @@ _REQUEST_NUMBER: Final = select(STATUS_HISTORY.c.number).where(
 _GATEWAY_CUSTOMER: Final = select(CUSTOMERS.c.gateway_customer_id).where(CUSTOMERS.c.id == _THIS)
 _PAYMENT_OF: Final = union_all(
     select(PAYMENTS.c.id).where(PAYMENTS.c.intent_id == _THIS),
+    select(PAYMENTS.c.id).where(PAYMENTS.c.session_id == _THIS),
     select(PAYMENTS.c.id).where(PAYMENTS.c.charge_id == _THIS),
     select(ATTEMPTS.c.payment_id).where(ATTEMPTS.c.charge_id == _THIS),
 ).limit(1)

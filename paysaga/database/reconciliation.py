@@ -205,6 +205,7 @@ def _in_database(
         was_parked=row.id in parked,
         is_unsettled=snapshot["amount_refund_pending"] > 0
         or (snapshot["fulfillment"] == Fulfillment.PENDING and history.captured > 0),
+        is_hosted=snapshot.get("is_hosted", False),
     )
 
 

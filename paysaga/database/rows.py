@@ -80,6 +80,6 @@ def event_columns(change: Change, before: PaymentStatus | None) -> dict[str, Any
         "object_type": "payment",
         "type": f"payment.{word}",
         "sequence": state.version,
-        "data": state.model_dump(mode="json"),
+        "data": state.model_dump(mode="json", exclude={"method": {"fingerprint"}}),
         "created_at": state.updated_at,
     }

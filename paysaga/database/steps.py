@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, insert, or_, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from paysaga.database.customers import meet, name_customer
 from paysaga.database.engine import Insert, Inserting, on_both
 from paysaga.database.rows import (
     attempt_columns,
@@ -18,7 +19,6 @@ from paysaga.database.rows import (
 )
 from paysaga.database.tables import (
     ATTEMPTS,
-    CUSTOMERS,
     EVENTS,
     PAYMENTS,
     STATUS_HISTORY,
@@ -129,30 +129,20 @@ def standing(session: Session, payment_id: str, *, taken: bool = True) -> Record
 
 def _opened(session: Session, state: PaymentState) -> bool:
     """Insert the payment, unless it is there or its order's place is taken."""
-    customer = {"id": state.customer_id, "created_at": state.created_at}
-    session.execute(_meet(session), customer)
-    _name_customer(session, state, None)
+    meet(session, state.customer_id, state.created_at)
+    name_customer(session, state.customer_id, state.gateway_customer_id, None)
     opened = session.execute(_open(session), payment_columns(state))
     return opened.one_or_none() is not None
 
 
 def _move(session: Session, state: PaymentState, before: Row[*tuple[Any, ...]]) -> None:
     if state.gateway_customer_id != before.gateway_customer_id:
-        _name_customer(session, state, before.gateway_customer_id)
+        name_customer(
+            session, state.customer_id, state.gateway_customer_id, before.gateway_customer_id
+        )
     columns = {**payment_columns(state), "this_id": state.id, "this_version": before.version}
     if session.execute(_MOVE, columns).one_or_none() is None:
         raise RuntimeError(f"{state.id} no longer stands at {before.version}")
-
-
-def _name_customer(session: Session, state: PaymentState, replaced: str | None) -> None:
-    """The first gateway customer that is named stays, unless it was found to be gone."""
-    if state.gateway_customer_id is not None:
-        named = {
-            "this_id": state.customer_id,
-            "gateway_customer_id": state.gateway_customer_id,
-            "replaced": replaced,
-        }
-        session.execute(_NAME, named)
 
 
 def _tell(session: Session, changes: Sequence[Change], before: PaymentStatus | None) -> None:
@@ -237,26 +227,10 @@ def _open(insert_into: Inserting) -> Any:
 
 
 @on_both
-def _meet(insert_into: Inserting) -> Insert:
-    return insert_into(CUSTOMERS).on_conflict_do_nothing()
-
-
-# Apart from the INSERT, whose conflict is about one unique column at a time: of two at once, one
-# would fail on the other column.
-_NAME: Final = update(CUSTOMERS).where(
-    CUSTOMERS.c.id == bindparam("this_id"),
-    or_(
-        CUSTOMERS.c.gateway_customer_id.is_(None),
-        CUSTOMERS.c.gateway_customer_id == bindparam("replaced"),
-    ),
-)
-
-
-@on_both
 def _try(insert_into: Inserting) -> Insert:
     """An attempt's beginning never changes, only what became of it."""
     attempt = insert_into(ATTEMPTS)
-    ends = ("status", "decline_code", "charge_id", "ended_at")
+    ends = ("status", "decline_code", "charge_id", "card_fingerprint", "ended_at")
     return attempt.on_conflict_do_update(
         index_elements=["payment_id", "number"],
         set_={end: attempt.excluded[end] for end in ends},

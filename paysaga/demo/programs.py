@@ -74,6 +74,9 @@ def environment(settings: DemoSettings) -> dict[str, str]:
         "SIMULATOR_WEBHOOK_URL": f"{settings.api_url}/api/v1/webhooks/stripe",
         "PAYMENT_ATTEMPTS": PLAYED_ATTEMPTS,
         "PAYMENT_ATTEMPTS_PER_HOUR": "100",  # who tries it out tries many cards
+        "PAYMENT_DECLINES_PER_CUSTOMER_DAY": "0",
+        "PAYMENT_DECLINES_PER_CARD_DAY": "0",  # all trial cards of a kind are one card
+        "PAYMENT_DECLINES_PER_ADDRESS_HOUR": "0",
         "LIMITS_URL": "memory://",
         "SHOP_PORT": str(settings.shop_port),
         "SHOP_STATE": str(settings.state / "shop.db"),

@@ -59,6 +59,10 @@ async def _approved_at_paypal(shopper: Shopper) -> Answer:
     return await shopper.decides(await shopper.pays(await shopper.paypal()), "authorize")
 
 
+async def _on_the_page(shopper: Shopper) -> Answer:
+    return await shopper.pays_on_the_page(cards.NO_FUNDS, cards.GOOD_CARD)
+
+
 async def _authorized(shopper: Shopper) -> Answer:
     payment = await shopper.pays(await shopper.card(cards.ASKS_FOR_3DS))
     return await shopper.decides(payment, "authorize")
@@ -102,6 +106,7 @@ PURCHASES: Final = (
     Purchase("Card, paid at once", "morning-roast", _paid_at_once, PaymentStatus.SUCCEEDED),
     Purchase("Debit card, own token", "linen-cloth", _paid_by_debit, PaymentStatus.SUCCEEDED),
     Purchase("PayPal, approved", "stoneware-mug", _approved_at_paypal, PaymentStatus.SUCCEEDED),
+    Purchase("Payment page, second card", "linen-cloth", _on_the_page, PaymentStatus.SUCCEEDED),
     Purchase("3-D Secure, authorized", "pour-over-kettle", _authorized, PaymentStatus.SUCCEEDED),
     Purchase("3-D Secure, refused; gives up", "walnut-tray", _refused, PaymentStatus.CANCELED),
     Purchase("Declined, then another card", "stoneware-mug", _second_card, PaymentStatus.SUCCEEDED),

@@ -73,6 +73,23 @@ class Shopper:
         }
         return await self._settled(await self._post("/payments", body, key))
 
+    async def pays_on_the_page(self, *numbers: str) -> Answer:
+        """Have the gateway's page opened and enter these cards there, one after the other."""
+        shop = self._world.settings.shop_url
+        body = {
+            "order_id": self.order["order_id"],
+            "customer_id": self.customer_id,
+            "customer_email": f"{self.customer_id}@shop.example",
+            "success_url": f"{shop}/return",
+            "cancel_url": f"{shop}/my/orders/{self.order['order_id']}",
+        }
+        payment = await self._settled(await self._post("/payments/checkout-session", body))
+        if payment["checkout_url"] is None:
+            raise Unexpected(f"{payment['id']} is {payment['status']}: it has no page")
+        for number in numbers:
+            await self._enters(payment["checkout_url"], number)
+        return await self._settled(await self._post(f"/payments/{payment['id']}/refresh"))
+
     async def retries(self, payment: Answer, method: str) -> Answer:
         """Try another method."""
         answer = await self._post(f"/payments/{payment['id']}/retry", {"payment_method_id": method})
@@ -108,6 +125,10 @@ class Shopper:
         )
         items: list[Answer] = _understood(answer)["items"]
         return items
+
+    async def _enters(self, page: str, number: str) -> None:
+        form = {"method": "card", "number": number, "expiry": "12 / 34", "cvc": "123"}
+        await asked(lambda: self._world.browser.post(page, data=form))
 
     async def _method(self, details: dict[str, str]) -> str:
         key = self._world.paysaga.stripe_publishable_key

@@ -10,17 +10,20 @@ from paysaga.domain.payment import (
     Change,
     PaymentState,
     PaymentStatus,
-    Reason,
     RequestMark,
 )
-from paysaga.domain.steps import attempt_ended, changed, moved, through_processing
+from paysaga.domain.reasons import Reason
+from paysaga.domain.steps import attempt_ended, changed, moved, shown_by, through_processing
 
-# How long an authorization lasts if the gateway does not say (Stripe: "Place a hold on a payment
-# method": 7 days for most cards).
+# How long an authorization lasts if the gateway does not say, from the charge on (Stripe: "Place a
+# hold on a payment method" and "Separate authorization and capture with PayPal"). Others' holds
+# are longer than a card's, or not offered: a hold must never be believed longer than it is.
 HELD_FOR: Final = timedelta(days=7)
+HELD_BY_PAYPAL: Final = timedelta(days=10)
 # A hold is let go before the gateway does: a capture must not meet its end.
 MARGIN: Final = timedelta(hours=1)
 REMINDER: Final = timedelta(hours=24)
+_REMINDED: Final = frozenset({Reason.HOLD_ENDS_SOON, Reason.HOLD_NOT_RENEWED})
 
 
 def held(state: PaymentState, intent: Intent, attempt: Attempt, at: datetime) -> tuple[Change, ...]:
@@ -34,18 +37,18 @@ def held(state: PaymentState, intent: Intent, attempt: Attempt, at: datetime) ->
         Reason.AUTHORIZED,
         at,
         amount_authorized=intent.capturable,
-        capture_until=max((intent.capture_before or at + HELD_FOR) - MARGIN, at),
+        capture_until=hold_ends(intent, at),
         decline=None,
         action_url=None,
         action_until=None,
     )
-    won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
+    won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, **shown_by(intent))
     return (*before, changed(after, won))
 
 
 def hold_ends_soon(state: PaymentState, at: datetime) -> tuple[Change, ...]:
     """The shop is reminded, once, that the money will not be held much longer."""
-    if state.status is not PaymentStatus.AUTHORIZED or state.reason is Reason.HOLD_ENDS_SOON:
+    if state.status is not PaymentStatus.AUTHORIZED or state.reason in _REMINDED:
         return ()
     return (changed(moved(state, state.status, Reason.HOLD_ENDS_SOON, at)),)
 
@@ -81,3 +84,16 @@ def is_what_was_asked_for(received: int, state: PaymentState) -> bool:
     if state.amount_to_capture is not None:
         return received == state.amount_to_capture
     return 0 < received <= state.amount_authorized
+
+
+def hold_ends(intent: Intent, at: datetime) -> datetime:
+    """When the money has to be captured or let go, a little before the gateway lets it go."""
+    return max(_held_until(intent, at) - MARGIN, at)
+
+
+def _held_until(intent: Intent, at: datetime) -> datetime:
+    if intent.capture_before:
+        return intent.capture_before
+    is_paypal = intent.method is not None and intent.method.kind == "paypal"
+    # A hold that an unanswered call had made is as old as its charge.
+    return (intent.charged_at or at) + (HELD_BY_PAYPAL if is_paypal else HELD_FOR)

@@ -25,6 +25,9 @@ class Decline(Message):
     message: str
 
 
+# Our own decline of a card that was declined too often: the gateway is not asked.
+CARD_LIMIT_REACHED: Final = "card_limit_reached"
+
 _PLAIN_CODE: Final = "generic_decline"
 _PLAIN: Final = "Your card was declined. Please use another card or contact your bank."
 _PROCESSING: Final = "The payment could not be processed. Please try again."
@@ -61,7 +64,7 @@ _K = DeclineClass
 
 # By Stripe's word: its card and its local payment method decline codes
 # (https://docs.stripe.com/declines/codes) and the error codes that come alone
-# (https://docs.stripe.com/error-codes), then our own two. A card that was not entered rightly
+# (https://docs.stripe.com/error-codes), then our own three. A card that was not entered rightly
 # needs a new card, because we hold no numbers: it is entered anew, and that is a new token.
 DECLINES: Final[Mapping[str, Decline]] = MappingProxyType(
     {
@@ -218,6 +221,11 @@ DECLINES: Final[Mapping[str, Decline]] = MappingProxyType(
             "recurring_not_supported_by_bank",
         ),
         **_told(_K.NEEDS_NEW_CARD, _INVALID, "payment_method_invalid"),
+        **_told(
+            _K.NEEDS_NEW_CARD,
+            "This card cannot be used at the moment. Please use another payment method.",
+            CARD_LIMIT_REACHED,
+        ),
         **_told(_K.NEEDS_NEW_CARD, _INVALID, "token_already_used", code="payment_method_invalid"),
         **_plainly(_K.NEEDS_NEW_CARD, "restricted_card", "security_violation"),
         **_told(

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from paysaga.domain.ledger import fee_changed
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Change, PaymentState, Reason
+from paysaga.domain.payment import Change, PaymentState
+from paysaga.domain.reasons import Reason
 from paysaga.domain.steps import WORKFLOW, moved
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field
 
 from paysaga.domain.money import Money, from_gateway
-from paysaga.domain.payment import WITHOUT_MONEY, Fulfillment, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import WITHOUT_MONEY, Fulfillment, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 
 # The kinds of event that a payment's run waits for (Stripe's API reference, "Types of events").
 NUDGES: Final = frozenset(
@@ -24,6 +25,10 @@ NUDGES: Final = frozenset(
         "payment_intent.processing",
         "payment_intent.requires_action",
         "payment_intent.amount_capturable_updated",
+        "checkout.session.completed",
+        "checkout.session.expired",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
         "charge.refunded",
         "charge.refund.updated",
         "refund.updated",
@@ -75,6 +80,7 @@ class About(BaseModel):
     object: Any = None
     status: Any = None
     amount: Any = None
+    amount_total: Any = None
     amount_refunded: Any = None
     currency: Any = None
     latest_charge: Any = None
@@ -158,13 +164,15 @@ def contradicts(event: GatewayEvent, state: PaymentState) -> Flag | None:
     about = event.about
     if state.status is PaymentStatus.NEEDS_OPERATOR:
         return None
-    if state.intent_id is not None and about.intent_id not in {None, state.intent_id}:
+    known = {None, state.intent_id, state.other_intent_id}
+    if state.intent_id is not None and about.intent_id not in known:
         return Flag.OTHER_INTENT
     if isinstance(about.currency, str) and about.currency.upper() != state.money.currency:
         return Flag.OTHER_CURRENCY
-    if about.amount is None:
+    amount = about.amount_total if about.object == "checkout.session" else about.amount
+    if amount is None:
         return None
-    told = about.money(about.amount)
+    told = about.money(amount)
     is_part = about.object == "refund"  # of which there may be several
     if told is None or (told > state.money if is_part else told != state.money):
         return Flag.OTHER_AMOUNT
@@ -214,7 +222,11 @@ def _repeats(event: GatewayEvent, state: PaymentState) -> bool:
         case "payment_intent.payment_failed":
             charge = event.about.latest_charge
             known = is_word(charge) and charge == state.charge_id
+            if state.is_hosted and state.status is PaymentStatus.REQUIRES_ACTION:
+                return True  # a decline on a page that is still open
             return known and state.status is PaymentStatus.AWAITING_RETRY
+        case "checkout.session.expired":
+            return state.session_id != event.about.id or state.reason is Reason.CHECKOUT_EXPIRED
         case _:
             return False
 
@@ -224,7 +236,12 @@ def _is_news(event: GatewayEvent, state: PaymentState) -> bool:
     if state.status in WITHOUT_MONEY and state.reason is Reason.REFUNDED:
         return event.tells_of_a_lost_refund  # its money came and went
     match event.type:
-        case "payment_intent.succeeded" | "payment_intent.amount_capturable_updated":
+        case (
+            "payment_intent.succeeded"
+            | "payment_intent.amount_capturable_updated"
+            | "checkout.session.completed"
+            | "checkout.session.async_payment_succeeded"
+        ):
             return state.status in WITHOUT_MONEY
         case "payment_intent.canceled":
             return state.status is PaymentStatus.SUCCEEDED

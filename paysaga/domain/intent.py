@@ -29,18 +29,27 @@ class IntentStatus(StrEnum):
 
 
 class MethodFacts(Message):
-    """What may be shown of the means of payment."""
+    """What is known of the means of payment. All but the fingerprint may be shown.
+
+    `fingerprint` is the same for the same card, whoever shows it and however often it was entered
+    (Stripe's API reference, `card.fingerprint`). `wallet` is the one that a card was taken from.
+    """
 
     kind: str
     brand: str | None = None
     last4: str | None = None
     funding: str | None = None
+    wallet: str | None = None
+    exp_month: int | None = None
+    exp_year: int | None = None
+    fingerprint: str | None = None
 
 
 class Intent(Message):
     """What the gateway says of our PaymentIntent: amounts already in our units.
 
-    `capturable` is held for us until `capture_before`, if the gateway says until when.
+    `capturable` is held for us until `capture_before`, if the gateway says until when. The charge
+    was made at `charged_at`: a hold counts from there, however late we learn of it.
     """
 
     id: str
@@ -51,6 +60,7 @@ class Intent(Message):
     capture_before: AwareDatetime | None = None
     customer_id: str | None = None
     charge_id: str | None = None
+    charged_at: AwareDatetime | None = None
     action_url: str | None = None
     decline: Decline | None = None
     method: MethodFacts | None = None

@@ -12,6 +12,7 @@ from paysaga.domain.intent import CaptureMethod, MethodFacts
 from paysaga.domain.ledger import Transfer
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money
+from paysaga.domain.reasons import Reason
 
 
 class PaymentStatus(StrEnum):
@@ -72,54 +73,6 @@ MOVES: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
 }
 
 
-class Reason(StrEnum):
-    """Why a payment stands where it stands, in one stable word."""
-
-    STARTED = "started"
-    RETRIED = "retried"
-    GATEWAY_UNREACHABLE = "gateway_unreachable"
-    GATEWAY_PROCESSING = "gateway_processing"
-    GATEWAY_REFUSED = "gateway_refused"
-    GATEWAY_MISMATCH = "gateway_mismatch"
-    AUTHENTICATION_REQUIRED = "authentication_required"
-    AUTHENTICATION_TIMEOUT = "authentication_timeout"
-    ACTION_ENDED = "action_ended"
-    DECLINED = "declined"
-    PAID = "paid"
-    AUTHORIZED = "authorized"
-    HOLD_ENDS_SOON = "hold_ends_soon"
-    CAPTURE_REQUESTED = "capture_requested"
-    CAPTURE_REFUSED = "capture_refused"
-    AUTHORIZATION_OVER = "authorization_over"
-    ATTEMPTS_USED_UP = "attempts_used_up"
-    HOLD_OVER = "hold_over"
-    CANCEL_REQUESTED = "cancel_requested"
-    CANCELED_AT_GATEWAY = "canceled_at_gateway"
-    ORDER_UNREACHABLE = "order_unreachable"
-    ORDER_REFUSED = "order_refused"
-    ORDER_CONFIRMED = "order_confirmed"
-    REFUND_PENDING = "refund_pending"
-    REFUNDED = "refunded"
-    REFUND_FAILED = "refund_failed"
-    RUN_CANCELED = "run_canceled"
-    RUN_LOST = "run_lost"
-    LATE_MONEY = "late_money"
-    REPAIR_REQUESTED = "repair_requested"
-    REPAIR_PROPOSED = "repair_proposed"
-    REPAIR_REFUSED = "repair_refused"
-    NOTHING_NEW = "nothing_new"
-    INTENT_ATTACHED = "intent_attached"
-    MARKED_SUCCEEDED = "marked_succeeded"
-    MARKED_FAILED = "marked_failed"
-    ABANDONED = "abandoned"
-    REFUND_ABANDONED = "refund_abandoned"
-    FEE_BOOKED = "fee_booked"
-
-
-# Somebody does not answer, and is asked again.
-UNREACHABLE: Final = frozenset({Reason.GATEWAY_UNREACHABLE, Reason.ORDER_UNREACHABLE})
-
-
 class Fulfillment(StrEnum):
     """What the order service has said of the paid order."""
 
@@ -154,11 +107,19 @@ class RequestMark(Message):
     fingerprint: str
 
 
+class HostedPage(Message):
+    """Where the gateway's page sends the customer: paid, or back without having paid."""
+
+    success_url: str
+    cancel_url: str
+
+
 class Payment(Message):
     """One order to be paid once: all that a run needs to know. Holds no personal data.
 
     The gateway sends the customer back to `gateway_return_url`, which is ours; from there they go
-    on to the shop's `return_url` with nothing but the payment's id.
+    on to the shop's `return_url` with nothing but the payment's id. With `page` they choose and
+    enter their means of payment at the gateway, and there is no `method` before.
     """
 
     id: str
@@ -167,7 +128,9 @@ class Payment(Message):
     gateway_customer_id: str | None = None
     money: Money
     method: str
+    page: HostedPage | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
+    renew_hold_until: AwareDatetime | None = None
     description: str | None = None
     statement_descriptor_suffix: str | None = None
     return_url: str
@@ -184,8 +147,12 @@ class Payment(Message):
 class PaymentState(Message):
     """A payment as it stands after its `version`-th change: one row, one answer, one event.
 
+    With `is_hosted` each attempt is a page of the gateway's: `session_id` names the last one.
+
     With manual capture `amount_authorized` is held: it is captured before `capture_until`, or let
-    go then. `amount_to_capture` of it was asked for.
+    go then. `amount_to_capture` of it was asked for. A hold that would end before
+    `renew_hold_until` is replaced: `other_intent_id` is the new one until it holds the money, and
+    the former one from then on. While `other_intent_open` that one, too, may hold money.
     """
 
     id: str
@@ -207,6 +174,8 @@ class PaymentState(Message):
     action_until: AwareDatetime | None = None
     decline: Decline | None = None
     method: MethodFacts | None = None
+    is_hosted: bool = False
+    session_id: str | None = None
     intent_id: str | None = None
     gateway_customer_id: str | None = None
     charge_id: str | None = None
@@ -215,6 +184,9 @@ class PaymentState(Message):
     amount_authorized: int = 0
     capture_until: AwareDatetime | None = None
     amount_to_capture: int | None = None
+    renew_hold_until: AwareDatetime | None = None
+    other_intent_id: str | None = None
+    other_intent_open: bool = False
     amount_captured: int = 0
     amount_refunded: int = 0
     amount_refund_pending: int = 0
@@ -260,6 +232,7 @@ class Attempt(Message):
     status: AttemptStatus
     decline_code: str | None = None
     charge_id: str | None = None
+    card_fingerprint: str | None = None
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
 

@@ -79,7 +79,7 @@ class InDatabase(Message):
     """What our own books say of a payment.
 
     `was_parked`: a person has had a hand in it. `is_unsettled`: it is paid and the shop does not
-    know it yet, or money is still to go back.
+    know it yet, or money is still to go back. `is_hosted`: its intents are the gateway's pages'.
     """
 
     payment_id: str
@@ -89,6 +89,7 @@ class InDatabase(Message):
     ledger_refunded: int
     was_parked: bool
     is_unsettled: bool
+    is_hosted: bool = False
 
     @property
     def needs_a_run(self) -> bool:
@@ -268,6 +269,8 @@ def _status(kept: InDatabase, intent: IntentStatus) -> str:
         IntentStatus.SUCCEEDED: frozenset({PaymentStatus.SUCCEEDED}),
         IntentStatus.CANCELED: WITHOUT_MONEY,
         IntentStatus.REQUIRES_CAPTURE: frozenset({PaymentStatus.AUTHORIZED}),
+        # A page's intent is never canceled by itself: nobody can pay on a page that is over.
+        IntentStatus.REQUIRES_PAYMENT_METHOD: WITHOUT_MONEY if kept.is_hosted else frozenset(),
     }
     for ours in (kept.history.status, kept.row.status):
         if ours in fitting.get(intent, ()):

@@ -15,9 +15,9 @@ from paysaga.domain.payment import (
     Change,
     PaymentState,
     PaymentStatus,
-    Reason,
     RequestMark,
 )
+from paysaga.domain.reasons import Reason
 from paysaga.domain.steps import WORKFLOW, attempt_ended, known_by, moved
 
 

@@ -12,8 +12,8 @@ from paysaga.domain.payment import (
     Change,
     PaymentState,
     PaymentStatus,
-    Reason,
 )
+from paysaga.domain.reasons import Reason
 
 WORKFLOW: Final = "workflow"
 
@@ -55,6 +55,16 @@ def attempt_ended(
 ) -> Attempt:
     """The attempt as it came to its end."""
     return attempt.model_copy(update={"status": status, "ended_at": at, **facts})
+
+
+def shown_by(intent: Intent) -> dict[str, str | None]:
+    """What the gateway shows of an attempt that has ended: its charge, and which card it was."""
+    method = intent.method
+    is_card = method is not None and method.kind == "card"
+    return {
+        "charge_id": intent.charge_id,
+        "card_fingerprint": method.fingerprint if method and is_card else None,
+    }
 
 
 def known_by(state: PaymentState, intent: Intent) -> PaymentState:

@@ -23,9 +23,9 @@ from paysaga.domain.payment import (
     Payment,
     PaymentState,
     PaymentStatus,
-    Reason,
     RequestMark,
 )
+from paysaga.domain.reasons import Reason
 from paysaga.domain.steps import (
     WORKFLOW,
     IllegalMove,
@@ -33,6 +33,7 @@ from paysaga.domain.steps import (
     changed,
     known_by,
     moved,
+    shown_by,
     through_processing,
 )
 
@@ -67,8 +68,10 @@ def opened(payment: Payment, at: datetime) -> Change:
         attempts_allowed=payment.policy.attempts,
         retry_until=at + payment.policy.hold,
         gateway_customer_id=payment.gateway_customer_id,
+        is_hosted=payment.page is not None,
         fulfillment=Fulfillment.PENDING if payment.has_order_service else None,
         capture_method=payment.capture_method,
+        renew_hold_until=payment.renew_hold_until,
         created_at=at,
         updated_at=at,
     )
@@ -83,13 +86,18 @@ def attempted(
     actor: str,
     request: RequestMark | None = None,
 ) -> tuple[Change, ...]:
-    """The next attempt begins: one more is used, and the last one's decline is forgotten."""
+    """The next attempt begins: one more is used, and the last one's decline is forgotten.
+
+    So is the last one's page, and what came of it: until the next page is known, nobody may take
+    the old one for it.
+    """
     if state.attempts_left == 0:
         raise IllegalMove(f"{state.id} has no attempt left")
     attempt = Attempt(
         number=state.attempts_used + 1, method=method, status=AttemptStatus.STARTED, started_at=at
     )
     first = attempt.number == 1
+    page = ("session_id", "intent_id", "charge_id", "method") if state.is_hosted else ()
     after = moved(
         state,
         PaymentStatus.PROCESSING,
@@ -99,6 +107,7 @@ def attempted(
         decline=None,
         action_url=None,
         action_until=None,
+        **dict.fromkeys(page),
     )
     return (Change(state=after, actor=actor, attempt=attempt, request=request),)
 
@@ -150,9 +159,12 @@ def observed(
 def timed_out(
     state: PaymentState, attempt: Attempt, decline: Decline, at: datetime
 ) -> tuple[Change, ...]:
-    """The customer did not finish 3DS in time: the attempt is over; a late success still counts."""
+    """The customer did not finish 3DS in time: the attempt is over; a late success still counts.
+
+    The gateway's own page is over only when the gateway has closed it: `page_expired`.
+    """
     in_time = state.action_until is not None and at < state.action_until
-    if state.status is not PaymentStatus.REQUIRES_ACTION or in_time:
+    if state.status is not PaymentStatus.REQUIRES_ACTION or in_time or state.is_hosted:
         return ()
     ended = attempt_ended(attempt, AttemptStatus.TIMED_OUT, at)
     return _back_to_the_customer(state, ended, Reason.AUTHENTICATION_TIMEOUT, at, decline)
@@ -307,7 +319,7 @@ def _paid(
         action_url=None,
         action_until=None,
     )
-    won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, charge_id=intent.charge_id)
+    won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, **shown_by(intent))
     booked = state.amount_captured == intent.received  # parked after it was paid, say
     taken = Money(minor=intent.received, currency=intent.money.currency)
     money = () if booked else captured(state.id, taken)
@@ -356,7 +368,7 @@ def _declined(
         attempt,
         AttemptStatus.DECLINED,
         at,
-        charge_id=intent.charge_id,
+        **shown_by(intent),
         decline_code=intent.decline.code if intent.decline else None,
     )
     return _back_to_the_customer(state, lost, Reason.DECLINED, at, intent.decline)

@@ -21,7 +21,7 @@ _FAILURES = {
         ),
     ),
     ("payment_intent", "paypal"): (
-        "payment_intent_payment_attempt_failed",
+        "payment_method_customer_decline",
         "The customer canceled the payment on PayPal's page.",
     ),
     ("setup_intent", "3ds"): (

@@ -108,7 +108,7 @@ def _details(intent: Body, method: Body, *, authenticated: bool) -> Body:
         return {"type": "sepa_debit", "sepa_debit": charge_part(method)}
     card = method["card"]
     shared = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding",
-              "last4", "regulated_status")  # fmt: skip
+              "last4", "regulated_status", "wallet")  # fmt: skip
     secure = {
         "authentication_flow": "challenge",
         "electronic_commerce_indicator": "05",
@@ -137,6 +137,5 @@ def _details(intent: Body, method: Body, *, authenticated: bool) -> Body:
                 "status": "unavailable",
             },
             "three_d_secure": secure if authenticated else None,
-            "wallet": None,
         },
     }

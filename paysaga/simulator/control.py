@@ -20,6 +20,7 @@ from paysaga.simulator import (
     journal,
     operations,
     timers,
+    wallets,
     webhook_faults,
 )
 from paysaga.simulator.authentication import Outcome
@@ -30,6 +31,7 @@ from paysaga.simulator.errors import ApiError
 from paysaga.simulator.faults import Fault
 from paysaga.simulator.problems import first_of, guarded, json_object, read
 from paysaga.simulator.simulator import Simulator
+from paysaga.simulator.wallets import Wallet
 from paysaga.simulator.webhook_faults import WebhookFault
 
 _POLL_SECONDS = 0.005
@@ -84,6 +86,7 @@ class Control:
                 guarded(self.update_card),
                 methods=["POST"],
             ),
+            Route("/payment_methods/{id}/wallet", guarded(self.take_from_wallet), methods=["POST"]),
             Route("/checkout_sessions/{id}/pay", guarded(self.pay), methods=["POST"]),
             Route("/journal", guarded(self.journal), methods=["GET"]),
             Route("/deliveries", guarded(self.deliveries), methods=["GET"]),
@@ -151,6 +154,14 @@ class Control:
         call = self._simulator.call(target=request.path_params["id"])
         with self._effect(call):
             body = card_updater.renew(call, renewal)
+        return JSONResponse(body)
+
+    async def take_from_wallet(self, request: Request) -> JSONResponse:
+        """Do what the customer's phone does; answer with the payment method."""
+        wallet = await read(request, Wallet)
+        call = self._simulator.call(target=request.path_params["id"])
+        with self._effect(call):
+            body = wallets.take_from(call, wallet)
         return JSONResponse(body)
 
     async def pay(self, request: Request) -> JSONResponse:

@@ -1,14 +1,11 @@
 """What we ask of the gateway, over real HTTP against the simulator."""
 
 import asyncio
-import json
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 import pytest_asyncio
 import stripe
@@ -27,6 +24,7 @@ from activities.stripe_orders import (
 )
 from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.money import Money
+from tests.activities.told import Told
 from tests.fakes import PRICE
 from tests.simulated import Simulated, gateway, has_real_account
 
@@ -48,26 +46,6 @@ INTENT = {
     "payment_method": None,
     "metadata": {},
 }
-
-
-class Told(stripe.HTTPClient):
-    """A gateway that gives these answers, one after the other, and remembers what it was asked."""
-
-    name = "told"
-
-    def __init__(self, *answers: tuple[int, Mapping[str, object]]) -> None:
-        super().__init__()
-        self._answers = deque(answers)
-        self.asked: list[str] = []
-        self.began_after: list[str | None] = []
-
-    async def request_async(
-        self, method: str, url: str, *_args: object, **_kwargs: object
-    ) -> tuple[bytes, int, dict[str, str]]:
-        self.asked.append(method)
-        self.began_after.append(httpx.URL(url).params.get("starting_after"))
-        status, body = self._answers.popleft()
-        return json.dumps(body).encode(), status, {"request-id": "req_1"}
 
 
 class Desk:
@@ -331,6 +309,40 @@ class TestConfirm:
             paid.method.last4,
             paid.method.funding,
         )
+        assert (None, 12) == (paid.method.wallet, paid.method.exp_month)
+        assert paid.method.exp_year is not None
+        assert paid.method.fingerprint is not None
+
+    @pytest.mark.stripe
+    @pytest.mark.parametrize(
+        ("token", "brand", "funding"),
+        [
+            ("pm_card_visa_debit", "visa", "debit"),
+            ("pm_card_mastercard_prepaid", "mastercard", "prepaid"),
+        ],
+    )
+    async def test_debit_and_prepaid_are_told(
+        self, desk: Desk, token: str, brand: str, funding: str
+    ) -> None:
+        """Whose money it is that the card moves: a merchant may care."""
+        paid = await desk.confirm(await desk.intent(), token)
+
+        assert paid.method is not None
+        assert (brand, funding) == (paid.method.brand, paid.method.funding)
+
+    @pytest.mark.parametrize("wallet", ["apple_pay", "google_pay"])
+    async def test_a_wallet_is_told(self, desk: Desk, simulated: Simulated, wallet: str) -> None:
+        """A card that a phone gave is a card, and says from which wallet it is."""
+        token = await simulated.from_wallet(wallet)
+
+        paid = await desk.confirm(await desk.intent(), token)
+
+        assert paid.method is not None
+        assert ("card", wallet, "4242") == (
+            paid.method.kind,
+            paid.method.wallet,
+            paid.method.last4,
+        )
 
     @pytest.mark.stripe
     async def test_decline_is_an_answer(self, desk: Desk) -> None:
@@ -436,6 +448,25 @@ class TestConfirm:
         assert declined.decline is not None
         assert ["failed"] == await _charges_of(simulated, intent)
 
+    @pytest.mark.parametrize("outcome", ["authorize", "fail"])
+    async def test_paypal_asks_its_customer(
+        self, desk: Desk, simulated: Simulated, outcome: str
+    ) -> None:
+        """The customer is sent to PayPal's page; what they do there is what the intent shows."""
+        opened = await desk.confirm(await desk.intent(), await simulated.paypal())
+        await simulated.authenticate(opened.id, outcome)
+
+        after = await ActivityEnvironment().run(desk.calls.retrieve_intent, opened.id)
+
+        assert (I.REQUIRES_ACTION, True) == (opened.status, "/paypal/" in (opened.action_url or ""))
+        assert after.method is not None
+        assert ("paypal", None) == (after.method.kind, after.method.last4)
+        if outcome == "authorize":
+            assert (I.SUCCEEDED, PRICE.minor) == (after.status, after.received)
+        else:
+            assert after.decline is not None
+            assert "payment_method_customer_decline" == after.decline.code
+
     async def test_rate_limit_tells_when_to_come_back(
         self, desk: Desk, simulated: Simulated
     ) -> None:
@@ -537,6 +568,17 @@ class TestCapture:
         )
         assert held.capture_before is not None
         assert timedelta(days=4) < held.capture_before - datetime.now(UTC) < timedelta(days=32)
+
+    async def test_paypal_does_not_say_until_when(self, desk: Desk, simulated: Simulated) -> None:
+        """It is held all the same, and known since when."""
+        opened = await desk.intent(capture_method=CaptureMethod.MANUAL)
+        await desk.confirm(opened, await simulated.paypal())
+        await simulated.authenticate(opened.id, "authorize")
+
+        held = await ActivityEnvironment().run(desk.calls.retrieve_intent, opened.id)
+
+        assert (I.REQUIRES_CAPTURE, PRICE.minor) == (held.status, held.capturable)
+        assert (None, True) == (held.capture_before, held.charged_at is not None)
 
     @pytest.mark.stripe
     @pytest.mark.parametrize("minor", [PRICE.minor, 500])

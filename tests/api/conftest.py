@@ -78,6 +78,6 @@ async def ordered(world: World) -> AsyncIterator[Api]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def impatient(world: World) -> AsyncIterator[Api]:
-    """A deployment that waits only a moment for an outcome."""
-    async with serving(world.settings.model_copy(update={"api_wait_seconds": 0.3})) as served:
+    """A deployment that waits only a moment: long enough for a start that a busy machine takes."""
+    async with serving(world.settings.model_copy(update={"api_wait_seconds": 1})) as served:
         yield served

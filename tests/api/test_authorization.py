@@ -3,13 +3,15 @@
 from functools import cache
 from typing import Final
 
+import httpx
 import pytest
 
 from api.app import create_app
 from paysaga.settings import Settings
 from paysaga.tokens import Role
 from tests.api.events import an_event, send
-from tests.api.world import Api, Caller, World, a_customer, an_order
+from tests.api.test_checkout import an_order_on_the_page
+from tests.api.world import SHOP_PAGE, Api, Caller, World, a_customer, an_order
 
 CALLERS: Final = ("nobody", "foreign", "owner", "support", "finance", "admin", "service")
 
@@ -24,6 +26,7 @@ def row(*statuses: int) -> dict[str, int]:
 #                            nobody foreign owner support finance admin service
 MATRIX: Final = {
     "start_payment": row(401, 403, 201, 403, 403, 403, 201),
+    "start_checkout": row(401, 403, 201, 403, 403, 403, 201),
     "list_payments": row(401, 200, 200, 200, 200, 200, 200),
     "get_payment": row(401, 404, 200, 200, 200, 200, 200),
     "get_payment_status": row(401, 404, 200, 200, 200, 200, 200),
@@ -36,6 +39,13 @@ MATRIX: Final = {
     "get_order_payment": row(401, 404, 200, 200, 200, 200, 200),
     "get_order_payment_status": row(401, 404, 200, 200, 200, 200, 200),
     "retry_order_payment": row(401, 404, 402, 403, 403, 403, 402),
+    "save_payment_method": row(401, 403, 201, 403, 403, 403, 201),
+    "list_payment_methods": row(401, 200, 200, 200, 200, 200, 200),
+    "get_payment_method": row(401, 404, 200, 200, 200, 200, 200),
+    "refresh_payment_method": row(401, 404, 200, 200, 200, 200, 200),
+    "return_from_set_up": row(303, 303, 303, 303, 303, 303, 303),
+    "change_payment_method": row(401, 404, 200, 403, 403, 403, 200),
+    "remove_payment_method": row(401, 404, 200, 403, 403, 403, 200),
     "start_reconciliation": row(401, 403, 403, 403, 202, 202, 403),
     "get_reconciliation": row(401, 403, 403, 403, 404, 404, 403),
     "list_balances": row(401, 403, 403, 403, 200, 200, 403),
@@ -54,6 +64,7 @@ BODIES: Final = {
     "start_reconciliation": {"since": "2012-01-01T00:00:00Z", "until": "2012-01-02T00:00:00Z"},
     "repair_payment": {"kind": "abandon", "why": "nobody waits for it"},
     "approve_repair": {"why": "I agree", "proposal": 3},
+    "change_payment_method": {"is_default": True},
 }
 
 
@@ -92,11 +103,13 @@ class TestMatrix:
         order_id = world.shop.has(f"matrix-{customer}", customer)
         caller = caller_of(ordered, name, customer)
         method, path = operations()[operation]
-        payment_id, event_id = "", ""
+        payment_id, event_id, method_id = "", "", ""
         if "{event_id}" in path:
             event = an_event(type="customer.created")
             await send(ordered, event)
             event_id = event["id"]
+        elif "{method_id}" in path:
+            method_id = (await ordered.shop.save(customer_id=customer))["id"]
         elif "{" in path:
             paid = await ordered.shop.pay("pm_lost_card", order_id=order_id, customer_id=customer)
             payment_id = paid["id"]
@@ -105,14 +118,21 @@ class TestMatrix:
             "order_id": order_id,
             "event_id": event_id,
             "reconciliation_id": NOBODY,
+            "method_id": method_id,
         }
         url = "http://api.example" + path.format(**names)
 
-        if method == "get":
-            answer = await caller.get(url)
-        else:
-            bodies = BODIES | {"start_payment": an_order(order_id=order_id, customer_id=customer)}
-            answer = await caller.post(url, bodies.get(operation, {}))
+        ours = {"order_id": order_id, "customer_id": customer}
+        bodies = BODIES | {
+            "start_payment": an_order(**ours),
+            "start_checkout": an_order_on_the_page(**ours),
+            "save_payment_method": {
+                "payment_method_id": "pm_succeeded",
+                "return_url": SHOP_PAGE,
+                "customer_id": customer,
+            },
+        }
+        answer = await asked(caller, method, url, bodies.get(operation, {}))
 
         assert MATRIX[operation][name] == answer.status_code, answer.text
 
@@ -137,19 +157,41 @@ class TestForeignIsMissing:
         payment = await api.shop.pay("pm_lost_card")
         stranger = api.as_(Role.CUSTOMER, a_customer())
         method, path = operations()[operation]
+        saved = await api.shop.save(customer_id=a_customer())
         names = [
-            {"payment_id": payment["id"], "order_id": payment["order_id"]},
-            {"payment_id": "pay_" + "a" * 26, "order_id": "order-unknown"},
+            {
+                "payment_id": payment["id"],
+                "order_id": payment["order_id"],
+                "method_id": saved["id"],
+            },
+            {
+                "payment_id": "pay_" + "a" * 26,
+                "order_id": "order-unknown",
+                "method_id": "mtd_" + "a" * 26,
+            },
         ]
         answers = []
         for name in names:
             url = path.format(**name)
-            ask = stranger.get if method == "get" else stranger.post
-            answer = await ask(f"http://api.example{url}")
+            answer = await asked(
+                stranger, method, f"http://api.example{url}", BODIES.get(operation)
+            )
             answers.append((answer.status_code, answer.text.replace(url, "PATH")))
 
         assert 404 == answers[0][0]
         assert answers[0] == answers[1]
+
+
+async def asked(caller: Caller, method: str, url: str, body: object) -> httpx.Response:
+    match method:
+        case "get":
+            return await caller.get(url)
+        case "patch":
+            return await caller.patch(url, body)
+        case "delete":
+            return await caller.delete(url)
+        case _:
+            return await caller.post(url, body)
 
 
 def caller_of(api: Api, name: str, customer: str) -> Caller:

@@ -1,8 +1,11 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from paysaga.tokens import Role
-from tests.api.world import Api, World, ended
+from tests.api.world import Api, World, a_customer, an_order, ended
 
 
 async def held(api: Api, **more: Any) -> dict[str, Any]:
@@ -130,3 +133,56 @@ class TestCapture:
         else:
             assert (409, 200) == (capture.status_code, cancel.status_code)
             assert "not_capturable" == capture.json()["code"]
+
+
+def a_hold(until: datetime, **more: Any) -> dict[str, Any]:
+    return an_order(
+        payment_method_id="pm_requires_capture",
+        capture_method="manual",
+        renew_hold_until=until.isoformat(),
+        **more,
+    )
+
+
+class TestRenewal:
+    async def test_a_saved_method_may_be_held_longer(self, api: Api) -> None:
+        """The shop says until when; the answer tells it."""
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+        method = await api.shop.save("pm_requires_capture__saved", customer_id=a_customer())
+        body = a_hold(until, customer_id=method["customer_id"])
+
+        answer = await api.shop.post("/payments", body | {"payment_method_id": method["id"]})
+
+        told = answer.json()
+        assert (201, "authorized") == (answer.status_code, told["status"]), answer.text
+        assert until == datetime.fromisoformat(told["renew_hold_until"])
+        await api.shop.post(f"/payments/{told['id']}/cancel")
+
+    async def test_a_method_that_is_not_saved_may_not(self, api: Api, world: World) -> None:
+        """Nobody would be there to enter it again."""
+        answer = await api.shop.post("/payments", a_hold(datetime.now(UTC) + timedelta(days=30)))
+
+        assert 422 == answer.status_code
+        assert ["payment_method_id"] == [error["field"] for error in answer.json()["errors"]]
+
+    @pytest.mark.parametrize("days", [-1, 91])
+    async def test_within_90_days(self, api: Api, days: int) -> None:
+        """Not in the past, and not for ever."""
+        answer = await api.shop.post("/payments", a_hold(datetime.now(UTC) + timedelta(days=days)))
+
+        assert 422 == answer.status_code
+        assert ["renew_hold_until"] == [error["field"] for error in answer.json()["errors"]]
+
+    @pytest.mark.parametrize(
+        "wrong", [{"capture_method": "automatic"}, {"renew_hold_until": "2027-01-01T00:00:00"}]
+    )
+    async def test_only_a_hold_and_only_in_a_time_zone(
+        self, api: Api, wrong: dict[str, str]
+    ) -> None:
+        """The error names the field."""
+        body = a_hold(datetime.now(UTC) + timedelta(days=30)) | wrong
+
+        answer = await api.shop.post("/payments", body)
+
+        assert 422 == answer.status_code
+        assert ["renew_hold_until"] == [error["field"] for error in answer.json()["errors"]]

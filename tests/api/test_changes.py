@@ -142,6 +142,14 @@ class TestRetry:
         assert payment == answer.json()["payment"]
         assert 1 == world.gateway.confirms(payment["id"])
 
+    async def test_an_attempt_that_is_still_open_says_what_to_do(self, api: Api) -> None:
+        """The customer is at a page: there they pay, or the payment is canceled first."""
+        payment = await api.shop.pay("pm_requires_action")
+
+        answer = await api.shop.post(f"/payments/{payment['id']}/retry")
+
+        assert "next_action.url" in answer.json()["detail"]
+
     async def test_two_different_retries_at_once_are_one_attempt(
         self, api: Api, world: World
     ) -> None:

@@ -197,11 +197,18 @@ class TestRepair:
         bob = impatient.as_(Role.ADMIN, "bob")
         number = (await bob.get(f"/admin/payments/{paid['id']}/why")).json()["proposal"]["number"]
 
-        answers = [await approve(bob, paid["id"], key="slow-1", proposal=number) for _ in range(2)]
+        async def agree() -> tuple[int, str]:
+            answer = await approve(bob, paid["id"], key="slow-1", proposal=number)
+            return answer.status_code, answer.json()["outcome"]
 
-        assert {(202, "under_way")} == {
-            (answer.status_code, answer.json()["outcome"]) for answer in answers
-        }
+        world.gateway.refund_may_begin.clear()
+        world.gateway.refund_is_pending.clear()
+        before = [await agree() for _ in range(2)]
+        world.gateway.refund_may_begin.set()
+        await world.gateway.refund_is_pending.wait()
+        after = await agree()
+
+        assert [(202, "under_way")] * 3 == [*before, after]
 
     @pytest.mark.parametrize(
         ("order", "field"),

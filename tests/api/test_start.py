@@ -39,6 +39,9 @@ class TestFirstAnswer:
                 "brand": "visa",
                 "last4": "4242",
                 "funding": "credit",
+                "wallet": None,
+                "exp_month": None,
+                "exp_year": None,
             },
             "gateway_payment_intent_id": f"pi_{told['id'].removeprefix('pay_')}",
         }.items() <= told.items()

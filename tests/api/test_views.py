@@ -5,17 +5,12 @@ from typing import Any
 
 import pytest
 
-from api.views import message_for
+from api.views import MethodView, message_for
 from paysaga.domain.declines import decline_for
+from paysaga.domain.intent import MethodFacts
 from paysaga.domain.money import Money
-from paysaga.domain.payment import (
-    FINAL,
-    UNREACHABLE,
-    Fulfillment,
-    PaymentState,
-    PaymentStatus,
-    Reason,
-)
+from paysaga.domain.payment import FINAL, Fulfillment, PaymentState, PaymentStatus
+from paysaga.domain.reasons import UNREACHABLE, Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ADVICE = decline_for("insufficient_funds").message
@@ -44,7 +39,44 @@ def a_state(status: PaymentStatus, **facts: Any) -> PaymentState:
     return PaymentState.model_validate(good | facts)
 
 
+class TestMethod:
+    @pytest.mark.parametrize(
+        ("facts", "shown"),
+        [
+            (
+                {"brand": "visa", "last4": "5556", "funding": "debit", "exp_month": 12},
+                {"brand": "visa", "last4": "5556", "funding": "debit", "exp_month": 12},
+            ),
+            (
+                {"brand": "visa", "last4": "4242", "funding": "credit", "wallet": "apple_pay"},
+                {"brand": "visa", "last4": "4242", "funding": "credit", "wallet": "apple_pay"},
+            ),
+            ({"kind": "paypal"}, {"kind": "paypal"}),
+        ],
+    )
+    def test_each_means_shows_what_there_is(
+        self, facts: dict[str, Any], shown: dict[str, Any]
+    ) -> None:
+        """Every field is always there; what does not apply is null, and no fingerprint is shown."""
+        method = MethodFacts.model_validate({"kind": "card", "fingerprint": "f", **facts})
+        empty = dict.fromkeys(("brand", "last4", "funding", "wallet", "exp_month", "exp_year"))
+
+        view = MethodView.of(method)
+
+        assert view is not None
+        assert {**empty, "kind": "card", **shown} == view.model_dump()
+
+
 class TestMessage:
+    @pytest.mark.parametrize(("kind", "where"), [("paypal", "PayPal"), ("card", "your bank")])
+    def test_who_waits_for_a_step_hears_where(self, kind: str, where: str) -> None:
+        """A bank's customer is not sent to PayPal, nor the other way round."""
+        told = message_for(
+            a_state(PaymentStatus.REQUIRES_ACTION, method=MethodFacts(kind=kind), decline=None)
+        )
+
+        assert where in told
+
     def test_a_decline_tells_what_may_help(self) -> None:
         """Who may try again hears with what."""
         assert ADVICE == message_for(a_state(PaymentStatus.AWAITING_RETRY))

@@ -20,6 +20,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble
+from activities.method_orders import CancelSetUpOrder, DetachOrder, SetUpOrder
+from activities.method_records import MethodRecords
 from activities.orders import Orders
 from activities.reconciling import Reconciling
 from activities.records import Records
@@ -41,10 +43,19 @@ from paysaga.domain.declines import decline_for
 from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
 from paysaga.domain.payment import Changes, PaymentState, Recorded
 from paysaga.domain.reconciliation import AtGateway
+from paysaga.domain.saved_method import AttachedMethod, Setup
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
-from worker.main import at_the_gateway, beside_the_gateway
+from tests.api.pages import Pages
+from tests.saved import CARD, setup_in
+from worker.main import (
+    SAVED_METHODS,
+    at_the_gateway,
+    beside_the_gateway,
+    methods_at_the_gateway,
+    methods_beside_the_gateway,
+)
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
@@ -61,16 +72,24 @@ class Gateway:
 
     `pm_succeeded`, `pm_requires_action`, `pm_processing`, `pm_canceled`, `pm_slow` (succeeds once
     `released`), `pm_refused` (no such method), `pm_mismatch` (another amount), and every decline
-    code after `pm_`. An intent with the description `refused` is not made; the refund of one with
-    the description `slow refund` stays pending.
+    code after `pm_`; what follows `__` is the card's fingerprint. An intent with the description
+    `refused` is not made; the refund of one with the description `slow refund` stays pending.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.orders: dict[str, IntentOrder] = {}
         self.released = asyncio.Event()
+        self.methods = Methods()
+        self.refund_may_begin = asyncio.Event()
+        self.refund_may_begin.set()
         self.refund_is_pending = asyncio.Event()
+        self.pages = Pages(self)
         self._intents: dict[str, Intent] = {}
+
+    def knows(self, intent: Intent) -> None:
+        """An intent that it has made by itself."""
+        self._intents[intent.id] = intent
 
     @activity.defn
     async def create_intent(self, order: IntentOrder) -> Intent:
@@ -90,13 +109,13 @@ class Gateway:
     @activity.defn
     async def confirm_intent(self, order: ConfirmOrder) -> Intent:
         self.calls.append(("confirm", order.intent_id))
-        word = order.method.removeprefix("pm_")
+        word, _, card = order.method.removeprefix("pm_").partition("__")
         if word == "refused":
             raise _refused()
         if word == "slow":
             await self.released.wait()
             word = "succeeded"
-        return self.becomes(order.payment_id, word)
+        return self.becomes(order.payment_id, word, card=card or None)
 
     @activity.defn
     async def retrieve_intent(self, intent_id: str) -> Intent:
@@ -117,6 +136,7 @@ class Gateway:
 
     @activity.defn
     async def refund_intent(self, order: RefundOrder) -> Refund:
+        await self.refund_may_begin.wait()
         self.calls.append(("refund", order.intent_id))
         return await self.retrieve_refund(f"re_{order.payment_id}")
 
@@ -155,7 +175,9 @@ class Gateway:
     async def list_movements(self, _order: MovementsOrder) -> Movements:
         return Movements(movements=(), count=0)
 
-    def becomes(self, payment_id: str, word: str, received: int | None = None) -> Intent:
+    def becomes(
+        self, payment_id: str, word: str, received: int | None = None, card: str | None = None
+    ) -> Intent:
         """The payment's intent is now what the word says, as the gateway would show it."""
         intent_id = f"pi_{payment_id.removeprefix('pay_')}"
         before = self._intents[intent_id]
@@ -171,7 +193,9 @@ class Gateway:
             facts["action_url"] = f"https://gateway.example/3ds/{intent_id}"
         if word not in {"requires_action", "canceled"}:
             facts["charge_id"] = f"ch_{next(_numbers)}"
-            facts["method"] = MethodFacts(kind="card", brand="visa", last4="4242", funding="credit")
+            facts["method"] = MethodFacts(
+                kind="card", brand="visa", last4="4242", funding="credit", fingerprint=card
+            )
         if word == "succeeded":
             facts["received"] = before.money.minor if received is None else received
         facts["capturable"] = before.money.minor if word == "requires_capture" else 0
@@ -181,6 +205,81 @@ class Gateway:
     def confirms(self, payment_id: str) -> int:
         """How often the payment was confirmed."""
         return self.calls.count(("confirm", f"pi_{payment_id.removeprefix('pay_')}"))
+
+
+class Methods:
+    """The activities of `MethodCalls`. What a set-up comes to is in the token's own name.
+
+    `pm_succeeded`, `pm_requires_action`, `pm_processing`, `pm_slow` (succeeds once `released`),
+    `pm_refused`, and every decline code after `pm_`. The saved method is named after ours; that of
+    a token that begins with one of `NAMED_BY_TOKEN` after the token. One of `pm_sticky…` is
+    detached only once `released`; one of `pm_stubborn…` not at the first time.
+    """
+
+    NAMED_BY_TOKEN = "pm_same", "pm_requires_capture"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.released = asyncio.Event()
+        self.orders: dict[str, SetUpOrder] = {}
+        self._setups: dict[str, Setup] = {}
+        self._detached: set[str] = set()
+
+    @activity.defn
+    async def set_up_method(self, order: SetUpOrder) -> Setup:
+        self.calls.append(("set up", order.method_id))
+        self.orders[order.method_id] = order
+        word = order.token.removeprefix("pm_").partition("_of_")[0]
+        if word == "refused":
+            raise _refused()
+        if word == "slow":
+            await self.released.wait()
+            word = "succeeded"
+        is_saved = word.startswith(("s", "requires_capture"))
+        return self.becomes(order.method_id, "succeeded" if is_saved else word)
+
+    @activity.defn
+    async def retrieve_set_up(self, setup_id: str) -> Setup:
+        self.calls.append(("look", setup_id))
+        return self._setups[setup_id]
+
+    @activity.defn
+    async def cancel_set_up(self, order: CancelSetUpOrder) -> Setup:
+        return self.becomes(order.method_id, "canceled")
+
+    @activity.defn
+    async def detach_method(self, order: DetachOrder) -> AttachedMethod:
+        self.calls.append(("detach", order.gateway_method_id))
+        token, asked = self.orders[order.method_id].token, self.calls[-1]
+        if token.startswith("pm_sticky"):
+            await self.released.wait()
+        if token.startswith("pm_stubborn") and self.calls.count(asked) == 1:
+            raise _refused()
+        self._detached.add(order.gateway_method_id)
+        return AttachedMethod(id=order.gateway_method_id)
+
+    @activity.defn
+    async def retrieve_method(self, gateway_method_id: str) -> AttachedMethod:
+        [setup] = [each for each in self._setups.values() if each.method_id == gateway_method_id]
+        gone = gateway_method_id in self._detached
+        return AttachedMethod(
+            id=gateway_method_id,
+            customer_id=None if gone else setup.customer_id,
+            facts=CARD.model_copy(update={"exp_year": 2039}),
+        )
+
+    def becomes(self, method_id: str, word: str) -> Setup:
+        """The method's SetupIntent is now what the word says."""
+        order, name = self.orders[method_id], method_id.removeprefix("mtd_")
+        token = order.token
+        setup = setup_in(
+            word,
+            id=f"seti_{name}",
+            customer_id=f"cus_{order.customer_id}",
+            method_id=token if token.startswith(self.NAMED_BY_TOKEN) else f"pm_{name}",
+        )
+        self._setups[f"seti_{name}"] = setup
+        return setup
 
 
 class HeldRecords(Records):
@@ -272,6 +371,22 @@ class Caller:
             sent["Idempotency-Key"] = key or f"key-{next(_numbers)}"
         return await self.http.post(path, headers=sent, json=body)
 
+    async def patch(self, path: str, body: object) -> httpx.Response:
+        return await self.http.patch(path, headers=self.headers, json=body)
+
+    async def delete(self, path: str, *, key: str | None = "") -> httpx.Response:
+        """Send a DELETE with a new Idempotency-Key, with this one, or (`None`) without."""
+        sent = dict(self.headers)
+        if key is not None:
+            sent["Idempotency-Key"] = key or f"key-{next(_numbers)}"
+        return await self.http.delete(path, headers=sent)
+
+    async def save(self, method: str = "pm_succeeded", **body: Any) -> dict[str, Any]:
+        """Save a method that can be saved, and answer with it, whatever it came to."""
+        order = {"payment_method_id": method, "return_url": SHOP_PAGE, **body}
+        told = dict((await self.post("/payment-methods", order)).json())
+        return dict(told["payment_method"] if "errors" in told else told)
+
     async def pay(self, method: str = "pm_succeeded", **body: Any) -> dict[str, Any]:
         """Start a payment that can be started, and answer with it, whatever it came to."""
         answer = await self.post("/payments", an_order(payment_method_id=method, **body))
@@ -351,15 +466,21 @@ async def working(
             Worker(
                 client,
                 task_queue=addresses.GATEWAY,
-                activities=at_the_gateway(gateway, gateway),
+                activities=[
+                    *at_the_gateway(gateway, gateway.pages, gateway),
+                    *methods_at_the_gateway(gateway.methods),
+                ],
             )
         )
         await stack.enter_async_context(
             Worker(
                 client,
                 task_queue=addresses.PAYMENTS,
-                workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow],
-                activities=beside_the_gateway(records, reconciling, orders),
+                workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow, *SAVED_METHODS],
+                activities=[
+                    *beside_the_gateway(records, reconciling, orders),
+                    *methods_beside_the_gateway(MethodRecords(records._sessions)),
+                ],
                 workflow_runner=UnsandboxedWorkflowRunner(),
             )
         )

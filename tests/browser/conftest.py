@@ -58,7 +58,7 @@ class Visit:
         self.shop_url = shop_url
         self.requests: list[Request] = []
         self.errors: list[str] = []
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(40_000)
         page.on("request", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -72,11 +72,44 @@ class Visit:
         self.page.wait_for_selector("#pay")
         self.page.wait_for_load_state()
 
+    def goes_to_the_payment_page(self) -> None:
+        """Choose to pay at the gateway."""
+        self.page.wait_for_load_state()
+        self.page.get_by_role("radio", name="Payment page").check()
+        self.page.get_by_role("button", name="Continue to the payment page").click()
+        self.page.wait_for_url("**/c/pay/**")
+
+    def fills_in_the_page(self, number: str) -> None:
+        """Enter a card on the gateway's page and pay."""
+        self.page.wait_for_load_state()
+        email = self.page.locator("#email")
+        if email.is_editable():
+            email.fill("ada@shop.example")
+        self.page.locator("#number").fill(number)
+        self.page.locator("#expiry").fill("12 / 34")
+        self.page.locator("#cvc").fill("123")
+        self.page.locator("#submit").click()
+
     def pays_with(self, card: str) -> None:
         """Take a test card by its name and press pay."""
         self.page.wait_for_load_state()  # before it the form's script does not listen
         self.page.get_by_role("button", name=card, exact=True).click()
         self.page.locator("#pay-button").click()
+
+    def goes_to_paypal(self) -> None:
+        """Choose PayPal, and arrive at its page."""
+        self.page.wait_for_load_state()
+        self.page.get_by_role("radio", name="PayPal").check()
+        self.page.get_by_role("button", name="Continue to PayPal").click()
+        self.page.wait_for_url("**/paypal/**")
+
+    def fits(self) -> bool:
+        """Whether nothing scrolls sideways."""
+        return bool(
+            self.page.evaluate(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            )
+        )
 
     def reads(self, selector: str, text: str) -> None:
         """Wait until it says that."""

@@ -57,19 +57,134 @@ class TestPaying:
 
         visit.reads("#outcome", "Thank you")
 
+    @on_all_screens
     def test_paypal(self, visit: Visit) -> None:
         """
-        To PayPal's page and back.
+        To PayPal's page and back, and no page is wider than the screen.
         """
         visit.buys()
-        visit.page.get_by_role("radio", name="PayPal").check()
-        visit.page.get_by_role("button", name="Continue to PayPal").click()
-        visit.page.wait_for_url("**/paypal/**")
+        visit.goes_to_paypal()
+        assert visit.fits()
 
-        visit.page.locator("button[value=authorize]").click()
+        visit.page.get_by_role("button", name="Approve").click()
 
         visit.reads("#outcome", "Thank you")
-        visit.reads(".status .lead", "PayPal")
+        visit.reads(".status .lead", "paid with PayPal")
+        assert visit.fits()
+
+    @on_all_screens
+    def test_paypal_canceled_then_a_card(self, visit: Visit) -> None:
+        """
+        Who cancels at PayPal hears so, may try there again, and pays with a debit card instead.
+        """
+        visit.buys()
+        visit.goes_to_paypal()
+        visit.page.get_by_role("button", name="Cancel and return").click()
+
+        visit.reads("#declined", "The payment was not approved. Please try again or use another")
+        visit.reads("#declined", "2 attempts left")
+        visit.reads("#pay-label", "Continue to PayPal")
+        assert visit.fits()
+        visit.pays_with("Debit card")
+
+        visit.reads("#outcome", "Thank you")
+        visit.reads(".status .lead", "Visa debit •••• 5556")
+
+    def test_paypal_is_held_for_what_is_made_to_order(self, visit: Visit) -> None:
+        """
+        Also PayPal's money is only held until the parcel leaves.
+        """
+        visit.buys("Walnut tray")
+        visit.goes_to_paypal()
+
+        visit.page.get_by_role("button", name="Approve").click()
+
+        visit.reads("#outcome", "Ordered, Ada")
+        visit.reads(".status .lead", "held on PayPal")
+        visit.page.locator("#cancel").click()
+        visit.reads("#outcome", "Payment canceled")
+
+
+class TestPaymentPage:
+    @on_all_screens
+    def test_paid_there(self, visit: Visit) -> None:
+        """
+        To the gateway's own page, a card there, and back to a paid order.
+        """
+        visit.buys()
+        visit.goes_to_the_payment_page()
+        visit.fills_in_the_page("4242424242424242")
+
+        visit.reads("#outcome", "Thank you")
+        visit.reads("#status", "succeeded")
+
+    def test_3ds_there(self, visit: Visit) -> None:
+        """
+        The bank asks within the gateway's page.
+        """
+        visit.buys()
+        visit.goes_to_the_payment_page()
+        visit.fills_in_the_page("4000002760003184")
+        visit.page.get_by_role("button", name="Authorize").click()
+
+        visit.reads("#outcome", "Thank you")
+
+    def test_declined_there_then_another_card(self, visit: Visit) -> None:
+        """
+        The page tells of the decline and takes another card: the shop has seen one attempt.
+        """
+        visit.buys()
+        visit.goes_to_the_payment_page()
+        visit.fills_in_the_page("4000000000009995")
+        visit.page.wait_for_selector("#complaint")
+        visit.fills_in_the_page("4242424242424242")
+
+        visit.reads("#outcome", "Thank you")
+        visit.reads(".behind", "1 used")
+
+    @on_all_screens
+    def test_left_and_canceled(self, visit: Visit) -> None:
+        """
+        Who goes back may go on there, or cancel: then nobody can pay on that page any more.
+        """
+        visit.buys()
+        visit.goes_to_the_payment_page()
+        address = visit.page.url
+        visit.page.locator("#back").click()
+        visit.reads("#outcome", "One more step")
+        assert address == visit.page.get_by_role("link", name="payment page").get_attribute("href")
+
+        visit.page.locator("#cancel").click()
+
+        visit.reads("#outcome", "Payment canceled")
+        visit.page.goto(address)
+        visit.reads("body", "This checkout has expired")
+
+    def test_expired_then_a_new_one(self, visit: Visit, demo: DemoProcess) -> None:
+        """
+        The gateway closes a page that nobody used: the shop says so, and opens another.
+        """
+        visit.buys()
+        visit.goes_to_the_payment_page()
+        session = visit.page.url.rpartition("/")[2]
+        closed = httpx.post(
+            f"{demo.simulator_url}/v1/checkout/sessions/{session}/expire",
+            headers={"Authorization": "Bearer sk_test_paysaga_demo"},
+        )
+        assert closed.is_success
+        visit.page.goto(f"{visit.shop_url}/my/orders")
+        visit.page.get_by_text("payment open").first.click()
+        visit.reads("#outcome", "Not paid yet")
+        visit.reads(".status .lead", "expired")
+
+        visit.page.get_by_role("link", name="Try again").click()
+        visit.page.wait_for_load_state()
+        visit.page.locator("#pay-button").click()
+        visit.page.wait_for_url("**/c/pay/**")
+        visit.fills_in_the_page("4242424242424242")
+
+        visit.reads("#outcome", "Thank you")
+        visit.reads(".behind", "2 used")
 
 
 class TestDeclines:
@@ -160,9 +275,7 @@ class TestMadeToOrder:
         order = visit.page.url
 
         visit.page.get_by_role("link", name="Back office").click()
-        assert visit.page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        )
+        assert visit.fits()
         visit.page.get_by_label("Take").fill("80.50")
         visit.page.get_by_role("button", name="Ship and capture").click()
         visit.page.wait_for_selector("#empty")
@@ -219,6 +332,4 @@ class TestStatus:
         visit.buys()
         for path in ("/", "/products/hand-grinder", "/my/orders", "/sign-in"):
             visit.page.goto(visit.shop_url + path)
-            assert visit.page.evaluate(
-                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-            )
+            assert visit.fits()

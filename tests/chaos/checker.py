@@ -18,14 +18,8 @@ from activities.records import ORDER_TAKEN
 from paysaga.domain import ids
 from paysaga.domain.gateway_event import NUDGES
 from paysaga.domain.ids import EVENT, derived
-from paysaga.domain.payment import (
-    FINAL,
-    MOVES,
-    WITHOUT_MONEY,
-    PaymentState,
-    PaymentStatus,
-    Reason,
-)
+from paysaga.domain.payment import FINAL, MOVES, WITHOUT_MONEY, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from tests.chaos.evidence import Answer, Evidence, Row, Run
 from workflows.addresses import repair_id
 
@@ -35,6 +29,8 @@ Rule = Callable[[Evidence], Iterator[str]]
 # for here, since the moments are those of two processes.
 SETTLED_SECONDS: Final = 15.0
 _OVER_AT_GATEWAY: Final = {"succeeded", "canceled"}
+# A page's intent without money: a bounced debit stays, as nobody can pay on a page that is over.
+_NOTHING_ON_A_PAGE: Final = {"requires_payment_method", "canceled"}
 _OPEN_ATTEMPTS: Final = {"started", "requires_action"}
 _LATER: Final = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
@@ -195,8 +191,13 @@ def _as_the_gateway_should_say(payment: PaymentState) -> Row:
 
 def _intents_without_a_payment(evidence: Evidence) -> Iterator[str]:
     known = {payment.intent_id: payment.id for payment in evidence.payments}
+    of_pages = {page["payment_intent"]: _mark(page, "payment_id") for page in evidence.pages}
     for intent in evidence.intents:
         claimed = intent["metadata"].get("payment_id")
+        # What came to nothing on a page is not the next page's, and no row names it.
+        came_to_nothing = intent["status"] in _NOTHING_ON_A_PAGE
+        if came_to_nothing and of_pages.get(intent["id"]) == claimed:
+            continue
         if known.get(intent["id"]) != claimed:
             yield f"{intent['id']} says it is of {claimed}, which does not know it"
 
@@ -289,10 +290,26 @@ def nothing_after_the_end(evidence: Evidence) -> Iterator[str]:
         if payment_id in ends and entry["at"] > ends[payment_id]:
             yield f"{payment_id} was over, and {entry['object']} took money"
     over = {payment.id for payment in evidence.payments if payment.is_final}
+    closed = {page["payment_intent"] for page in evidence.pages if page["status"] != "open"}
     for intent in evidence.intents:
         payment_id = intent["metadata"].get("payment_id")
-        if payment_id in over and intent["status"] not in _OVER_AT_GATEWAY:
+        may_be = _OVER_AT_GATEWAY | (_NOTHING_ON_A_PAGE if intent["id"] in closed else set())
+        if payment_id in over and intent["status"] not in may_be:
             yield f"{payment_id} is over, and {intent['id']} is {intent['status']}"
+    yield from _open_pages(evidence, over)
+
+
+def _open_pages(evidence: Evidence, over: set[str]) -> Iterator[str]:
+    """Nobody can pay for what is over, nor on two pages at once."""
+    open_pages: defaultdict[str, list[str]] = defaultdict(list)
+    for page in evidence.pages:
+        if page["status"] == "open":
+            open_pages[_mark(page, "payment_id")].append(page["id"])
+    for payment_id, pages in open_pages.items():
+        if payment_id in over:
+            yield f"{payment_id} is over, and {pages[0]} is open"
+        elif len(pages) > 1:
+            yield f"{payment_id} has {len(pages)} open pages"
 
 
 def answers_hold(evidence: Evidence) -> Iterator[str]:
@@ -305,7 +322,7 @@ def answers_hold(evidence: Evidence) -> Iterator[str]:
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             continue
         payment_id = _payment_of(answer)
-        if answer.path.endswith("/payments"):
+        if answer.path.endswith(("/payments", "/payments/checkout-session")):
             started[answer.body["order_id"], answer.key or ""].add(payment_id)
         if payment_id in payments:
             yield from _unkept(evidence, answer, payments[payment_id])
@@ -377,6 +394,14 @@ def news_is_kept(evidence: Evidence) -> Iterator[str]:
     yield from _our_own_news(evidence)
 
 
+def _told(payment: PaymentState) -> PaymentState:
+    """All that the world hears of a payment: by its fingerprint a card could be followed."""
+    if payment.method is None:
+        return payment
+    method = payment.method.model_copy(update={"fingerprint": None})
+    return payment.model_copy(update={"method": method})
+
+
 def _our_own_news(evidence: Evidence) -> Iterator[str]:
     told: defaultdict[str, list[Row]] = defaultdict(list)
     for row in sorted(evidence.events, key=lambda row: row["position"]):
@@ -389,17 +414,20 @@ def _our_own_news(evidence: Evidence) -> Iterator[str]:
             derived(EVENT, payment.id, str(row["sequence"])) for row in events
         ]:
             yield f"{payment.id}: the ids of its events are not stable"
-        elif PaymentState.model_validate_json(json.dumps(events[-1]["data"])) != payment:
+        elif PaymentState.model_validate_json(json.dumps(events[-1]["data"])) != _told(payment):
             yield f"{payment.id}: its last event does not tell how it stands"
 
 
 _STEP: Final = re.compile(
     r"(?P<step>pay_[a-z2-7]{26}"
-    r":(?:intent(?::again)?|confirm:\d+|capture:\d+|cancel:[a-z_]+|give_back(?::by:\d+)?)"
+    r":(?:intent(?::again)?|confirm:\d+|capture:\d+|cancel:[a-z_]+|give_back(?::by:\d+)?"
+    r"|page(?::again)?:\d+|expire:cs_\w+)"
     r"|[a-z0-9-]+:cst_[\w-]+:customer(?::after:cus_\w+)?)"
     r"(?::(?P<generation>\d+))?"
 )
-_MONEY: Final = re.compile(r"customers\.create|payment_intents\..*|refunds\.create")
+_MONEY: Final = re.compile(
+    r"customers\.create|payment_intents\..*|checkout_sessions\..*|refunds\.create"
+)
 
 
 def one_post_per_step(evidence: Evidence) -> Iterator[str]:
@@ -416,7 +444,7 @@ def one_post_per_step(evidence: Evidence) -> Iterator[str]:
     for (step, generation), requests in posts.items():
         before = posts.get((step, generation - 1))
         # A cancel takes nothing however often it is asked for, and a customer is no money.
-        if before and not re.search(r":cancel:|:customer", step):
+        if before and not re.search(r":cancel:|:expire:|:customer", step):
             yield from _unproved(step, generation, requests, before)
     yield from _effects(evidence)
 
@@ -436,7 +464,8 @@ def _effects(evidence: Evidence) -> Iterator[str]:
         for entry in _entries(evidence, "charge.authorized", "charge.failed")
         if (key := _STEP.fullmatch(entry["idempotency_key"] or ""))
     )
-    intents = Counter(intent["metadata"].get("payment_id") for intent in evidence.intents)
+    # Each page has an intent of its own, marked with its attempt.
+    intents = Counter(_step_of(intent) for intent in evidence.intents)
     refunds = Counter(
         refund["metadata"].get("payment_id")
         for refund in evidence.refunds
@@ -444,7 +473,14 @@ def _effects(evidence: Evidence) -> Iterator[str]:
     )
     yield from _more_than_one("charge attempts", charges)
     yield from _more_than_one("intents", intents)
+    yield from _more_than_one("pages", Counter(map(_step_of, evidence.pages)))
     yield from _more_than_one("refunds", refunds)
+
+
+def _step_of(thing: Row) -> str:
+    marks = thing["metadata"]
+    attempt = f" attempt {marks['attempt']}" if "attempt" in marks else ""
+    return f"{marks.get('payment_id')}{attempt}"
 
 
 def _more_than_one(what: str, counted: Counter[str]) -> Iterator[str]:

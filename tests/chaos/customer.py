@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
@@ -15,6 +16,7 @@ GOOD: Final = "pm_card_visa"
 ASKS_FOR_3DS: Final = "pm_card_authenticationRequired"
 DECLINED: Final = "pm_card_chargeDeclined"
 SLOW_TO_GIVE_BACK: Final = "pm_card_pendingRefund"
+CHECKOUT: Final = "/payments/checkout-session"
 MANY: Final = 5
 PAUSE_SECONDS: Final = 0.7
 # Long enough to hear of a hold that has ended.
@@ -76,6 +78,29 @@ class Customer:
         }
         return await self._post("/payments", order, key or self._saga.key)
 
+    async def goes_to_checkout(self) -> Body:
+        """To the gateway's own page."""
+        order = {
+            "order_id": self._saga.order_id,
+            "customer_id": self._saga.customer_id,
+            "success_url": "https://shop.example/thanks",
+            "cancel_url": "https://shop.example/basket",
+        }
+        return await self._post(CHECKOUT, order, self._saga.key)
+
+    async def tries_on_the_page(self, payment: Body, method: str) -> bool:
+        """Fill it in once; whether the page is done with them (paid, or closed meanwhile)."""
+        url = payment.get("checkout_url") or (payment.get("next_action") or {}).get("url")
+        if url is None:
+            return True  # it was refused, or is over already
+        page = str(url).rpartition("/")[2]
+        answer = await asked(
+            lambda: self._streets.browser.post(
+                f"/_control/checkout_sessions/{page}/pay", json={"payment_method": method}
+            )
+        )
+        return answer.status_code != HTTPStatus.PAYMENT_REQUIRED
+
     async def retries(self, payment: Body, method: str) -> Body:
         """Another card."""
         return await self._post(f"/payments/{payment['id']}/retry", {"payment_method_id": method})
@@ -120,7 +145,7 @@ class Customer:
         answer = await asked(
             lambda: (
                 self._streets.api.post(path, json=body or {}, headers=headers)
-                if path.endswith(("/retry", "/capture")) or path == "/payments"
+                if path.endswith(("/retry", "/capture")) or path in {"/payments", CHECKOUT}
                 else self._streets.api.post(path, headers=headers)
             )
         )
@@ -245,6 +270,24 @@ async def _refused_at_confirm(customer: Customer) -> None:
     await customer.pays(SLOW_TO_GIVE_BACK if customer.is_odd else GOOD)
 
 
+async def _pays_on_a_page(customer: Customer) -> None:
+    payment = await customer.goes_to_checkout()
+    if customer.is_odd:
+        await customer.tries_on_the_page(payment, DECLINED)
+    while not await customer.tries_on_the_page(payment, GOOD):  # the gateway's dice
+        pass
+    if payment["status"] == "requires_action":
+        await customer.comes_back(payment)
+
+
+async def _leaves_a_page(customer: Customer) -> None:
+    payment = await customer.goes_to_checkout()
+    if customer.is_odd:
+        await customer.tries_on_the_page(payment, DECLINED)
+    await customer.waits(customer.delay)
+    await customer.cancels(customer.payment_id)
+
+
 _STORIES: Final[dict[Kind, Callable[[Customer], Awaitable[None]]]] = {
     Kind.PAYS: _pays,
     Kind.AUTHORIZES: _authorizes,
@@ -261,4 +304,6 @@ _STORIES: Final[dict[Kind, Callable[[Customer], Awaitable[None]]]] = {
     Kind.TWO_TABS: _two_tabs,
     Kind.REFUSED_AT_CONFIRM: _refused_at_confirm,
     Kind.SHOP_IS_SILENT: _pays,
+    Kind.PAYS_ON_A_PAGE: _pays_on_a_page,
+    Kind.LEAVES_A_PAGE: _leaves_a_page,
 }

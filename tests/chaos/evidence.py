@@ -64,6 +64,7 @@ class Evidence:
     # The gateway's book, and its objects as they are now.
     journal: tuple[Row, ...] = ()
     intents: tuple[Row, ...] = ()
+    pages: tuple[Row, ...] = ()
     refunds: tuple[Row, ...] = ()
     deliveries: tuple[Row, ...] = ()
     gateway_events: tuple[Row, ...] = ()
@@ -105,6 +106,7 @@ async def collected(
         at=datetime.now(UTC),
         journal=tuple(map(_entry, _read(simulator, "SELECT * FROM journal ORDER BY seq"))),
         intents=_of_kind("payment_intent", objects),
+        pages=_of_kind("checkout.session", objects),
         refunds=_of_kind("refund", objects),
         deliveries=_read(simulator, "SELECT * FROM deliveries ORDER BY id"),
         gateway_events=_of_kind("event", objects),
@@ -136,8 +138,8 @@ def about(evidence: Evidence, payment_id: str, *, is_repaired: bool = False) -> 
             or str(row.get("idempotency_key")).startswith(payment_id)
         )
 
-    intents = marked(evidence.intents)
-    chains = {intent["id"] for intent in intents}
+    intents, pages = marked(evidence.intents), marked(evidence.pages)
+    chains = {thing["id"] for thing in (*intents, *pages)}
     inbox = named(evidence.inbox, "payment_id")
     deliveries = [row for row in evidence.deliveries if row["chain"].partition("/")[0] in chains]
     known = {row["event"] for row in deliveries}
@@ -145,6 +147,7 @@ def about(evidence: Evidence, payment_id: str, *, is_repaired: bool = False) -> 
         evidence,
         journal=marked(evidence.journal),
         intents=intents,
+        pages=pages,
         refunds=marked(evidence.refunds),
         deliveries=tuple(deliveries),
         gateway_events=tuple(event for event in evidence.gateway_events if event["id"] in known),
@@ -226,6 +229,13 @@ async def _run(temporal: Client, run_id: str) -> Run:
             kind = cause.type if isinstance(cause, ApplicationError) else type(cause).__name__
             return Run(status.name, failure=kind)
     return Run(status.name if status else "UNKNOWN")
+
+
+def pages_of(simulator: Path, payment_id: str) -> list[str]:
+    """The payment's pages at the gateway, the newest last, whoever knows of them."""
+    objects = _read(simulator, "SELECT kind, body FROM objects ORDER BY seq")
+    pages = _of_kind("checkout.session", objects)
+    return [page["id"] for page in pages if page["metadata"].get("payment_id") == payment_id]
 
 
 def _read(path: Path, query: str) -> tuple[Row, ...]:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from paysaga.domain.ids import EVENT, derived
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Fulfillment, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import Fulfillment, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from tests.chaos.evidence import Answer, Evidence, Row, Run
 
 AT: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -77,6 +78,17 @@ def charge(payment_id: str, kind: str = "charge.captured", at: float = 3, **more
         "amount": 1250,
         "metadata": {"payment_id": payment_id, "order_id": f"order-{payment_id}"},
         "idempotency_key": f"{payment_id}:confirm:1",
+        **more,
+    }
+
+
+def page(payment_id: str, status: str = "complete", **more: Any) -> Row:
+    """A hosted page of that payment."""
+    return {
+        "id": f"cs_{payment_id}",
+        "status": status,
+        "payment_intent": None,
+        "metadata": {"payment_id": payment_id, "attempt": "1"},
         **more,
     }
 

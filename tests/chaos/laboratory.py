@@ -22,6 +22,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.checkout_calls import CheckoutCalls
 from activities.orders import Orders
 from activities.records import Records
 from activities.runs import start_run
@@ -32,14 +33,15 @@ from paysaga.database.engine import Sessions, create_engine, sessions
 from paysaga.demo.shop.settings import ShopSettings
 from paysaga.demo.world import asked
 from paysaga.domain import ids
+from paysaga.domain.checkout import ON_THE_PAGE
 from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Payment, PaymentState, Policy, RequestMark
+from paysaga.domain.payment import HostedPage, Payment, PaymentState, Policy, RequestMark
 from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
-from tests.chaos.evidence import Evidence, collected
+from tests.chaos.evidence import Evidence, collected, pages_of
 from tests.chaos.shop import MoodyBook, moody_shop
 from tests.simulated import Simulated, running_simulator
 from workflows import addresses
@@ -50,7 +52,15 @@ from workflows.sweep import SweepWorkflow
 
 TOKEN: Final = "laboratory-token"
 RUN_ENDS_SECONDS: Final = 90
-_KNOWN_BY_CUSTOMER: Final = {"customers.create", "payment_intents.list"}
+_KNOWN_BY_CUSTOMER: Final = {
+    "customers.create",
+    "customers.update",
+    "payment_intents.list",
+    "checkout_sessions.list",
+}
+PAGE: Final = HostedPage(
+    success_url="https://shop.example/thanks", cancel_url="https://shop.example/basket"
+)
 
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
 
@@ -60,9 +70,18 @@ class Staff:
     """The classes that do the work; a bug is planted by naming another one."""
 
     calls: type[StripeCalls] = StripeCalls
+    checkout: type[CheckoutCalls] = CheckoutCalls
     records: Callable[[Sessions], Records] = Records
     orders: type[Orders] = Orders
     api: Callable[[Settings], FastAPI] = create_app
+
+
+class Everybody:
+    """Each customer has an address."""
+
+    async def email(self, customer_id: str) -> str | None:
+        """The customer's e-mail address, if they gave one."""
+        return f"{customer_id}@shop.example"
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,8 @@ class Case:
     is_authorized: bool = False
     retries: bool = False
     captures: int = 0  # of what is held
+    is_hosted: bool = False  # paid on the gateway's page
+    is_lost: bool = False  # its run ends as soon as the page is open, before anybody knows that
     is_known: bool = False  # to the gateway, as a customer
     is_compared: bool = False  # with the gateway, by a repair, once its run is over or lost
 
@@ -89,7 +110,8 @@ class Case:
             order_id=f"order-{self.name}-{self.order_ends}",
             customer_id=customer,
             money=Money(minor=1999, currency="EUR"),
-            method=self.method,
+            method=ON_THE_PAGE if self.is_hosted else self.method,
+            page=PAGE if self.is_hosted else None,
             capture_method=CaptureMethod.MANUAL if self.captures else CaptureMethod.AUTOMATIC,
             return_url="https://shop.example/return",
             gateway_return_url="https://shop.example/return",
@@ -148,6 +170,9 @@ class Laboratory:
     async def _act(self, case: Case, run: Run) -> None:
         """What the customer does after the first answer."""
         mark = RequestMark(key=f"second-{case.name}", fingerprint=case.name)
+        if case.is_hosted and not case.is_canceled:
+            await self._pay_on_the_page(case, run)
+            return
         if case.is_authorized or case.is_canceled or case.retries or case.captures:
             state = await run.execute_update(PaymentWorkflow.first_outcome)
         if case.is_authorized:
@@ -163,9 +188,28 @@ class Laboratory:
             cancel = CancelRequest(actor="customer", request=mark)
             await run.execute_update(PaymentWorkflow.cancel, cancel)
 
+    async def _pay_on_the_page(self, case: Case, run: Run) -> None:
+        """The customer has the page's address from us, or from the gateway's own e-mail."""
+        with suppress(WorkflowFailureError):
+            await (
+                run.result() if case.is_lost else run.execute_update(PaymentWorkflow.first_outcome)
+            )
+        *_, page = await asyncio.to_thread(pages_of, self.directory / "simulator.db", run.id)
+        answer = await self.simulated.control.post(
+            f"/checkout_sessions/{page}/pay", json={"payment_method": case.method}
+        )
+        assert answer.is_success, answer.text
+        if not case.is_lost:
+            await run.signal(PaymentWorkflow.nudged)
+
     async def evidence(self) -> Evidence:
         """Ask all witnesses, once the gateway has told all, and what is owed is worked off."""
-        await self.simulated.control.post("/webhooks/flush", json={"timeout_seconds": 8.0})
+        for _ in range(15):  # a busy machine needs longer than a request lasts
+            told = await self.simulated.control.post(
+                "/webhooks/flush", json={"timeout_seconds": 8.0}
+            )
+            if not told.json()["pending"]:
+                break
         before = await self._collected()
         await self.temporal.execute_workflow(
             SweepWorkflow.run, id=f"sweep-{uuid4().hex}", task_queue=addresses.PAYMENTS
@@ -224,8 +268,12 @@ async def laboratory(
         engine = create_engine(database_url)
         stack.push_async_callback(engine.dispose)
         made = sessions(engine)
-        nudging = Nudging(env.client, addresses.PAYMENTS, addresses.repair_id)
-        calls = activities_of(staff.calls(simulated.client), EventList(simulated.client, made))
+        nudging = Nudging(env.client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id)
+        calls = activities_of(
+            staff.calls(simulated.client),
+            staff.checkout(simulated.client, Everybody()),
+            EventList(simulated.client, made),
+        )
         others = activities_of(
             staff.records(made),
             staff.orders(OrderService(orders)),

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     TWO_TABS = auto()
     REFUSED_AT_CONFIRM = auto()
     SHOP_IS_SILENT = auto()
+    PAYS_ON_A_PAGE = auto()
+    LEAVES_A_PAGE = auto()
 
 
 _WEIGHTS: Final = {Kind.PAYS: 5, Kind.CANCELS: 2, Kind.REFUSED_AT_CONFIRM: 2, Kind.SECOND_CARD: 2}
@@ -55,6 +57,9 @@ OPERATIONS: Final = (
     "payment_intents.cancel",
     "refunds.create",
     "refunds.retrieve",
+    "checkout_sessions.create",
+    "checkout_sessions.retrieve",
+    "checkout_sessions.expire",
 )
 # Each fault as the simulator takes it; `decline` is for the confirm call only.
 FAULTS: Final[tuple[dict[str, Any], ...]] = (

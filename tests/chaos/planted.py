@@ -15,6 +15,8 @@ from sqlalchemy import insert
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.checkout_calls import CheckoutCalls
+from activities.checkout_orders import CloseSession
 from activities.errors import Trouble
 from activities.orders import OrderAnswer, OrderRef, Orders
 from activities.records import Records
@@ -24,6 +26,7 @@ from activities.stripe_words import Refund, as_refund
 from api.app import create_app
 from paysaga.database.rows import transfer_columns
 from paysaga.database.tables import TRANSFERS
+from paysaga.domain.checkout import CheckoutSession, SessionStatus
 from paysaga.domain.intent import Intent, IntentStatus
 from paysaga.domain.money import Money
 from paysaga.domain.payment import Changes, Recorded
@@ -132,6 +135,15 @@ class LedgerApart(Records):
             async with self._sessions.begin() as session:
                 await session.execute(insert(TRANSFERS), rows)
         return recorded
+
+
+class PageLeftOpen(CheckoutCalls):
+    """Takes its own wish for the gateway's deed."""
+
+    @activity.defn
+    async def close_session(self, order: CloseSession) -> CheckoutSession:
+        page = await self.retrieve_session(order.session_id)
+        return page.model_copy(update={"status": SessionStatus.EXPIRED})
 
 
 class OrderNotKept(Orders):

@@ -6,7 +6,7 @@ import pytest
 
 from paysaga.domain.payment import PaymentStatus
 from tests.chaos.checker import RULES, judged
-from tests.chaos.evidence import Answer, Evidence, Run
+from tests.chaos.evidence import Answer, Evidence, Row, Run
 from tests.chaos.forged import (
     GIVEN_BACK,
     GIVEN_UP,
@@ -14,6 +14,7 @@ from tests.chaos.forged import (
     changed,
     charge,
     honest,
+    page,
     request,
     seconds,
     with_payment,
@@ -25,6 +26,21 @@ Forgery = Callable[[Evidence], Evidence]
 
 def _in_journal(*entries: dict[str, object]) -> Forgery:
     return lambda good: replace(good, journal=(*good.journal, *entries))
+
+
+def _with_pages(*pages: Row) -> Forgery:
+    return lambda good: replace(good, pages=pages)
+
+
+def _with_intent(status: str, *pages: Row) -> Forgery:
+    """Beside the payment's own intent the gateway has another one that claims to be its."""
+
+    def forged(good: Evidence) -> Evidence:
+        marks = {"payment_id": PAID, "attempt": "0"}
+        other = {**good.intents[0], "id": "pi_2", "status": status, "metadata": marks}
+        return replace(good, intents=(*good.intents, other), pages=pages)
+
+    return forged
 
 
 def _asked(step: str, status: int, **body: object) -> Forgery:
@@ -179,6 +195,24 @@ FORGERIES: Final[dict[str, tuple[int, Forgery]]] = {
             ),
         ),
     ),
+    "a page left open": (7, _with_pages(page(GIVEN_UP, "open"))),
+    "two pages open at once": (
+        7,
+        lambda good: _with_pages(
+            page(PAID, "open"),
+            page(PAID, "open", id="cs_2", metadata={"payment_id": PAID, "attempt": "2"}),
+        )(with_payment(good, PAID, status=PaymentStatus.PROCESSING)),
+    ),
+    "a debit on its way after the end": (
+        7,
+        _with_intent("processing", page(PAID, payment_intent="pi_2")),
+    ),
+    "money on a page that no row knows": (
+        4,
+        _with_intent("succeeded", page(PAID, payment_intent="pi_2")),
+    ),
+    "an intent of no page": (4, _with_intent("canceled", page(PAID, payment_intent="pi_3"))),
+    "an intent that nobody closed": (7, _with_intent("requires_payment_method")),
     "an answer of ours broke": (9, _asked("", 500)),
     "a retry forgotten": (9, _asked(f"/{PAID}/retry", 202)),
     "a payment that never was": (9, _asked("", 202, id="pay_never", order_id="order-0")),
@@ -250,6 +284,14 @@ FORGERIES: Final[dict[str, tuple[int, Forgery]]] = {
         11,
         _in_journal(charge(PAID, "charge.failed", object="ch_2")),
     ),
+    "two pages of one attempt": (11, _with_pages(page(PAID), page(PAID, id="cs_2"))),
+    "a page at once after a 500": (
+        11,
+        _in_journal(
+            request("checkout_sessions.create", f"{PAID}:page:1", "500", at=5),
+            request("checkout_sessions.create", f"{PAID}:page:1:1", at=6),
+        ),
+    ),
     "two refunds of one payment": (
         11,
         lambda good: replace(
@@ -279,6 +321,22 @@ class TestHonesty:
         )(honest())
 
         assert [] == judged(good)
+
+    def test_what_came_to_nothing_on_a_page_is_honest(self) -> None:
+        """The debit of the page before was sent back: no row names its intent any more."""
+        pages = (page(PAID, payment_intent="pi_2"), page(GIVEN_UP, "expired"))
+
+        good = _with_intent("requires_payment_method", *pages)(honest())
+
+        assert [] == judged(good)
+
+    def test_an_open_page_of_a_payment_under_way_is_honest(self) -> None:
+        """Its customer is there."""
+        good = _with_pages(page(PAID, "open"))(
+            with_payment(honest(), PAID, status=PaymentStatus.PROCESSING)
+        )
+
+        assert 7 not in {complaint.rule for complaint in judged(good)}
 
 
 class TestForgeries:

@@ -26,6 +26,7 @@ PLAIN: Final = Case("plain")
 REFUSED_ORDER: Final = Case("refused-order", order_ends=REFUSED_AT_CONFIRM)
 SILENT_SHOP: Final = Case("silent-shop", order_ends="silent-reserve")
 CANCELED: Final = Case("canceled", method="pm_card_authenticationRequired", is_canceled=True)
+PAGE_LEFT: Final = Case("page-left", is_hosted=True, is_canceled=True)
 
 # Each bug, the case that brings it out, and the rules that it breaks.
 BUGS: Final[dict[str, tuple[Staff, Case, set[int]]]] = {
@@ -42,6 +43,7 @@ BUGS: Final[dict[str, tuple[Staff, Case, set[int]]]] = {
         {11},
     ),
     "cancel without proof": (Staff(calls=planted.CancelWithoutProof), CANCELED, {4, 7}),
+    "page left open": (Staff(checkout=planted.PageLeftOpen), PAGE_LEFT, {7}),
     "order not kept": (Staff(orders=planted.OrderNotKept), PLAIN, {6}),
 }
 

@@ -350,7 +350,7 @@ class TestCapture:
         assert "Capture 50.00 EUR of 64.50 EUR? The other 14.50 EUR are let go." in ran.out
         assert [] == shop.bodies
 
-    @pytest.mark.parametrize("typed", ["much", "0", "-5", "50.001"])
+    @pytest.mark.parametrize("typed", ["much", "0", "-5", "50.001", "64.51"])
     def test_a_wrong_amount_is_one_sentence(self, shop: FakeApi, run: Run, typed: str) -> None:
         """
         It is told before anything is sent.

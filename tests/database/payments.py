@@ -8,15 +8,8 @@ from paysaga.domain.declines import decline_for
 from paysaga.domain.ids import PAYMENT, derived
 from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
 from paysaga.domain.money import Money
-from paysaga.domain.payment import (
-    Attempt,
-    Change,
-    Changes,
-    Payment,
-    PaymentStatus,
-    Reason,
-    RequestMark,
-)
+from paysaga.domain.payment import Attempt, Change, Changes, Payment, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 from paysaga.domain.transitions import attempted, ended, observed, opened
 from tests.fakes import begun_by
 

@@ -55,7 +55,36 @@ BROKEN: Final[list[Wrong]] = [
     (PAYMENT_METHODS, {"id": "pm_1234"}, "payment_methods_id_prefix"),
     (PAYMENT_METHODS, {"last4": "424"}, "payment_methods_last4_is_digits"),
     (PAYMENT_METHODS, {"last4": "4x42"}, "payment_methods_last4_is_digits"),
-    (PAYMENT_METHODS, {"removed_at": EARLIER}, "payment_methods_removal_comes_later"),
+    (
+        PAYMENT_METHODS,
+        {"status": "removed", "removed_at": EARLIER},
+        "payment_methods_removal_comes_later",
+    ),
+    (PAYMENT_METHODS, {"exp_month": 13}, "payment_methods_exp_month_is_a_month"),
+    (PAYMENT_METHODS, {"version": 0}, "payment_methods_version_counts_from_1"),
+    (PAYMENT_METHODS, {"status": "detached"}, "payment_methods_status_is_known"),
+    (PAYMENT_METHODS, {"kind": None}, "payment_methods_active_can_be_paid_with"),
+    (
+        PAYMENT_METHODS,
+        {"gateway_payment_method_id": None},
+        "payment_methods_active_can_be_paid_with",
+    ),
+    (PAYMENT_METHODS, {"gateway_customer_id": None}, "payment_methods_active_can_be_paid_with"),
+    (PAYMENT_METHODS, {"status": "requires_action"}, "payment_methods_action_has_deadline"),
+    (
+        PAYMENT_METHODS,
+        {"action_url": "https://gateway.example/3ds"},
+        "payment_methods_settled_asks_nothing",
+    ),
+    (
+        PAYMENT_METHODS,
+        {"status": "failed", "is_default": True},
+        "payment_methods_default_is_there",
+    ),
+    (PAYMENT_METHODS, {"status": "removed"}, "payment_methods_removed_has_its_time"),
+    (PAYMENT_METHODS, {"removed_at": NOON}, "payment_methods_removed_has_its_time"),
+    (PAYMENT_METHODS, {"updated_at": EARLIER}, "payment_methods_updated_after_created"),
+    (PAYMENT_METHODS, {"decline_code": None}, "payment_methods_decline_is_whole"),
     (PAYMENTS, {"id": "pi_1_secret"}, "payments_id_prefix"),
     (PAYMENTS, {"version": 0}, "payments_version_counts_from_1"),
     (PAYMENTS, {"currency": "eur"}, "payments_currency_is_code"),
@@ -77,6 +106,7 @@ BROKEN: Final[list[Wrong]] = [
         {**PAID, "amount_refunded": 600, "amount_refund_pending": 401},
         "payments_refunds_within_captured",
     ),
+    (PAYMENTS, {"is_hosted": False}, "payments_only_hosted_has_session"),
     (PAYMENTS, {"capture_method": "later"}, "payments_capture_method_is_known"),
     (PAYMENTS, {"amount_authorized": -1}, "payments_authorized_within_amount"),
     (PAYMENTS, {"amount_authorized": 1001}, "payments_authorized_within_amount"),
@@ -84,6 +114,10 @@ BROKEN: Final[list[Wrong]] = [
     (PAYMENTS, {**HELD, "amount_to_capture": 601}, "payments_to_capture_within_authorized"),
     (PAYMENTS, {**HELD, "capture_until": None}, "payments_authorized_has_deadline"),
     (PAYMENTS, {**HELD, "capture_method": "automatic"}, "payments_authorized_is_captured_later"),
+    (PAYMENTS, {"renew_hold_until": NOON}, "payments_only_held_is_renewed"),
+    (PAYMENTS, {"other_intent_id": ""}, "payments_other_intent_id_length"),
+    (PAYMENTS, {"intent_id": "pi_9", "other_intent_id": "pi_9"}, "payments_intents_differ"),
+    (PAYMENTS, {"other_intent_open": True}, "payments_open_other_is_known"),
     (BREAKERS, {"failures": -1}, "breakers_failures_not_negative"),
     (BREAKERS, {"trial_until": NOON}, "breakers_trial_only_while_open"),
     (PAYMENTS, {"attempts_used": 4}, "payments_attempts_within_allowed"),
@@ -178,8 +212,9 @@ TWICE: Final[list[Wrong]] = [
     (
         PAYMENT_METHODS,
         {"gateway_payment_method_id": "pm_1"},
-        "payment_methods_one_gateway_payment_method_id",
+        "payment_methods_one_is_saved",
     ),
+    (PAYMENT_METHODS, {"is_default": True}, "payment_methods_one_default"),
     (PAYMENTS, {"id": "pay_1"}, "payments_key"),
     (PAYMENTS, {"intent_id": "pi_1"}, "payments_one_intent_id"),
     (ATTEMPTS, {"number": 1}, "payment_attempts_key"),
@@ -208,7 +243,7 @@ ORPHANS: Final[list[Wrong]] = [
     (DRIFTS, {"reconciliation_id": "rcn_9"}, "drifts_reconciliation_id_known"),
 ]
 # Added to rows that were there before: they have a default.
-ADDED_LATER: Final = {"capture_method", "amount_authorized"}
+ADDED_LATER: Final = {"capture_method", "amount_authorized", "other_intent_open"}
 MISSING: Final = [
     (table, column.name)
     for table in PAYMENTS.metadata.sorted_tables

@@ -9,7 +9,8 @@ from paysaga.database.engine import sessions
 from paysaga.database.paging import WrongCursor, cursor
 from paysaga.database.reads import Reads
 from paysaga.domain.intent import IntentStatus
-from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from paysaga.domain.transitions import attempted, observed, opened
 from tests.database.payments import (
     NOON,

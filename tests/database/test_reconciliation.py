@@ -11,7 +11,8 @@ from paysaga.database.engine import sessions
 from paysaga.database.reconciliation import Reconciliations
 from paysaga.domain.ledger import Account
 from paysaga.domain.money import Money
-from paysaga.domain.payment import Payment, Reason
+from paysaga.domain.payment import Payment
+from paysaga.domain.reasons import Reason
 from paysaga.domain.reconciliation import Drift, DriftKind, Facts, Side, not_compared
 from paysaga.domain.reports import Report
 from paysaga.domain.transitions import given_back, owed_back, parked

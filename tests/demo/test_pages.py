@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from paysaga.demo.shop.catalog import PRODUCTS
 from paysaga.demo.shop.order_book import OrderBook
+from paysaga.demo.shop.pages import paid_with
 
 AS_ADA = {"Cookie": "customer=cst_ada"}
 
@@ -72,6 +73,29 @@ class TestSignIn:
         assert "/" == answer.headers["location"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"kind": "paypal"}, "PayPal"),
+        ({"brand": "visa", "last4": "4242", "funding": "credit"}, "Visa •••• 4242"),
+        ({"brand": "visa", "last4": "5556", "funding": "debit"}, "Visa debit •••• 5556"),
+        (
+            {"brand": "visa", "last4": "4242", "funding": "credit", "wallet": "apple_pay"},
+            "Apple Pay, Visa •••• 4242",
+        ),
+        ({"kind": "sepa_debit", "last4": "3000"}, "Account •••• 3000"),
+        (None, "your means of payment"),
+    ],
+)
+def test_the_customer_knows_what_they_paid_with(facts: dict[str, str] | None, told: str) -> None:
+    """
+    As its owner calls it, with no more of the number than its end.
+    """
+    nothing = dict.fromkeys(("brand", "last4", "funding", "wallet"))
+
+    assert told == paid_with(facts and {"kind": "card", **nothing, **facts})
+
+
 class TestOrders:
     async def test_buying_makes_an_order(self, browser: httpx.AsyncClient, shop: FastAPI) -> None:
         """
@@ -120,3 +144,30 @@ class TestOrders:
         page = (await browser.get("/my/orders", headers=AS_ADA)).text
 
         assert (True, False) == (mine in page, theirs in page)
+
+
+class TestCards:
+    async def test_they_are_a_customers_own(self, browser: httpx.AsyncClient) -> None:
+        """
+        Who is nobody is asked to sign in first.
+        """
+        answer = await browser.get("/my/cards")
+
+        assert (303, "/sign-in?next=/my/cards") == (
+            answer.status_code,
+            answer.headers["location"],
+        )
+
+    @pytest.mark.parametrize("deed", ["default", "remove"])
+    async def test_a_closed_till_is_told_kindly(
+        self, browser: httpx.AsyncClient, deed: str
+    ) -> None:
+        """
+        While Paysaga is away nothing is done, and the shop says so.
+        """
+        answer = await browser.post(
+            f"/my/cards/mtd_1/{deed}", headers=AS_ADA, data={"key": "0" * 32}
+        )
+
+        assert 503 == answer.status_code
+        assert "Payments are not available at the moment" in answer.text

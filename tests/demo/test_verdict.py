@@ -6,7 +6,8 @@ import stripe
 
 from paysaga.demo import verdict
 from paysaga.domain.money import Money
-from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PAID = PaymentState(

@@ -51,7 +51,7 @@ ERROR_CODES = words("""
     token_already_used
 """)
 
-OURS = ["authentication_timeout", "payment_method_invalid"]
+OURS = ["authentication_timeout", "card_limit_reached", "payment_method_invalid"]
 
 UNTOLD = words("""
     lost_card stolen_card lost_or_stolen_card pickup_card restricted_card fraudulent

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from paysaga.domain.fees import fee_booked
 from paysaga.domain.ledger import Account, Transfer, balances
 from paysaga.domain.money import Money
-from paysaga.domain.payment import PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import Said, refund_abandoned
 from paysaga.domain.transitions import parked
 from tests.database.payments import NOON, payment, started, succeeded

@@ -21,7 +21,8 @@ from paysaga.domain.gateway_event import (
     foreign,
     waits,
 )
-from paysaga.domain.payment import WITHOUT_MONEY, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import WITHOUT_MONEY, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from tests.fakes import NOON, a_payment
 
 S = PaymentStatus
@@ -91,6 +92,13 @@ class TestContradicts:
         """The event may be here before the row names the intent."""
         assert contradicts(event(about={"id": "pi_2"}), state(intent_id=None)) is None
 
+    def test_the_other_hold_is_ours(self) -> None:
+        """While a hold is renewed, and after: news of either is no stranger's."""
+        renewed = state(other_intent_id="pi_2")
+
+        assert contradicts(event(about={"id": "pi_2"}), renewed) is None
+        assert Flag.OTHER_INTENT == contradicts(event(about={"id": "pi_3"}), renewed)
+
     def test_a_parked_payment(self) -> None:
         """Other money is why it is parked: what happens there is its repair's to see."""
         assert contradicts(event(about={"amount": 1}), state(S.NEEDS_OPERATOR)) is None
@@ -156,6 +164,14 @@ class TestDuty:
         failed = event("payment_intent.payment_failed", about={"latest_charge": charge})
 
         assert Duty.RUN == duty(failed, state(S.AWAITING_RETRY, charge_id="ch_1"), NOW)
+
+    def test_a_decline_on_an_open_page_is_no_news(self) -> None:
+        """The customer takes another card there; a debit that bounces later is told of."""
+        failed = event("payment_intent.payment_failed", about={"latest_charge": "ch_2"})
+        on_its_way = {"is_hosted": True, "reason": Reason.GATEWAY_PROCESSING}
+
+        assert Duty.NOBODY == duty(failed, state(is_hosted=True), NOW)
+        assert Duty.RUN == duty(failed, state(S.PROCESSING, **on_its_way), NOW)
 
     @pytest.mark.parametrize("status", sorted(WITHOUT_MONEY))
     @pytest.mark.parametrize(

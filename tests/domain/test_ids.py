@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paysaga.domain.ids import EVENT, PAYMENT, derived, fingerprint
+from paysaga.domain.ids import EVENT, METHOD, PAYMENT, derived, fingerprint
 
 parts = st.lists(st.text(max_size=30), min_size=1, max_size=5)
 # Prefixes of Stripe's objects that we store ids of, and others that look like ours.
@@ -37,7 +37,7 @@ class TestDerived:
         """Ids are in databases and with shops: the way they are made is fixed for ever."""
         assert "pay_ma6xfkvwpx5upoy57dtezth6hq" == derived(PAYMENT, "cst_1", "key-1")
 
-    @pytest.mark.parametrize("prefix", [PAYMENT, EVENT])
+    @pytest.mark.parametrize("prefix", [PAYMENT, EVENT, METHOD])
     def test_prefix_is_none_of_stripes(self, prefix: str) -> None:
         """Whoever reads an id sees at once whose it is."""
         assert prefix not in STRIPES

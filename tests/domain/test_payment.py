@@ -26,9 +26,9 @@ from paysaga.domain.payment import (
     Fulfillment,
     PaymentState,
     PaymentStatus,
-    Reason,
     RequestMark,
 )
+from paysaga.domain.reasons import Reason
 from paysaga.domain.steps import IllegalMove, moved
 from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 

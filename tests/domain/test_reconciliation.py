@@ -108,6 +108,26 @@ class TestAgreement:
 
         assert [] == told(books(facts), shown(IntentStatus.CANCELED), ended(facts))
 
+    @pytest.mark.parametrize("status", ["failed", "expired", "canceled"])
+    def test_a_closed_pages_intent_is_never_canceled_by_itself(self, status: str) -> None:
+        """Nobody can pay on a page that is over: its bounced debit stays as it is."""
+        facts = CANCELED.model_copy(update={"status": status})
+        gateway = shown(IntentStatus.REQUIRES_PAYMENT_METHOD)
+        hosted = books(facts).model_copy(update={"is_hosted": True})
+
+        assert [] == told(hosted, gateway, ended(facts))
+        assert [(K.STATUS, Side.GATEWAY, Remedy.REPAIR_OPENED)] == told(
+            books(facts), gateway, ended(facts)
+        )
+
+    def test_a_paid_page_whose_intent_is_open_does_not_agree(self) -> None:
+        """We have booked money, and the gateway shows none."""
+        hosted = books(PAID).model_copy(update={"is_hosted": True})
+
+        assert (K.STATUS, Side.GATEWAY, Remedy.REPAIR_OPENED) in told(
+            hosted, shown(IntentStatus.REQUIRES_PAYMENT_METHOD), ended(PAID)
+        )
+
     def test_facts_are_the_states_own(self) -> None:
         """What is compared is what the payment's state says."""
         state = succeeded(payment())[-1].state

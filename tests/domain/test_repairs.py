@@ -18,9 +18,9 @@ from paysaga.domain.payment import (
     Change,
     PaymentState,
     PaymentStatus,
-    Reason,
     RequestMark,
 )
+from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import DECIDING, RepairKind, Said, allowed_repairs, needs_approval
 from tests.domain.test_payment import after, an_intent, begun
 from tests.fakes import NOON, PRICE

@@ -58,6 +58,14 @@ _LOOKED_FOR: Final = Case(
     ({"operation": "payment_intents.create", "kind": "sticky_500"},),
     is_known=True,
 )
+_ON_A_PAGE: Final = Case("on-a-page", is_hosted=True)
+_PAGE_LEFT: Final = Case("page-left", is_hosted=True, is_canceled=True)
+_PAGE_LOOKED_FOR: Final = replace(
+    _ON_A_PAGE,
+    faults=({"operation": "checkout_sessions.create", "kind": "sticky_500"},),
+    is_known=True,
+)
+_PAGE_LOST: Final = replace(_ON_A_PAGE, is_lost=True, is_known=True, is_compared=True)
 _COMPARED: Final = replace(_PLAIN, is_compared=True)
 _LOST: Final = replace(_PLAIN, is_known=True, is_compared=True)
 
@@ -88,6 +96,34 @@ _CALLS: Final[dict[str, tuple[str, Case, PaymentStatus]]] = {
     "refund_intent, refunds.create": ("refunds.create", _REFUSED, _S.SUCCEEDED),
     "retrieve_refund, refunds.retrieve": ("refunds.retrieve", _SLOWLY_REFUNDED, _S.SUCCEEDED),
     "find_intent, payment_intents.list": ("payment_intents.list", _LOST, _S.SUCCEEDED),
+    "open_session, customers.create": ("customers.create", _ON_A_PAGE, _S.SUCCEEDED),
+    "open_session, customers.update": ("customers.update", _ON_A_PAGE, _S.SUCCEEDED),
+    "open_session, checkout_sessions.create": (
+        "checkout_sessions.create",
+        _ON_A_PAGE,
+        _S.SUCCEEDED,
+    ),
+    "open_session, checkout_sessions.list": (
+        "checkout_sessions.list",
+        _PAGE_LOOKED_FOR,
+        _S.SUCCEEDED,
+    ),
+    "retrieve_session, checkout_sessions.retrieve": (
+        "checkout_sessions.retrieve",
+        _ON_A_PAGE,
+        _S.SUCCEEDED,
+    ),
+    "close_session, checkout_sessions.retrieve": (
+        "checkout_sessions.retrieve",
+        _PAGE_LEFT,
+        _S.CANCELED,
+    ),
+    "close_session, checkout_sessions.expire": (
+        "checkout_sessions.expire",
+        _PAGE_LEFT,
+        _S.CANCELED,
+    ),
+    "find_session, checkout_sessions.list": ("checkout_sessions.list", _PAGE_LOST, _S.SUCCEEDED),
     "list_refunds, refunds.list": ("refunds.list", _COMPARED, _S.SUCCEEDED),
 }
 _STEPS: Final[dict[str, tuple[str, Case, PaymentStatus]]] = {
@@ -116,6 +152,9 @@ _WHILE: Final[dict[str, tuple[Case, PaymentStatus]]] = {
     "close_intent": (_CANCELED, _S.CANCELED),
     "refund_intent": (_REFUSED, _S.SUCCEEDED),
     "retrieve_refund": (_SLOWLY_REFUNDED, _S.SUCCEEDED),
+    "open_session": (_ON_A_PAGE, _S.SUCCEEDED),
+    "retrieve_session": (_ON_A_PAGE, _S.SUCCEEDED),
+    "close_session": (_PAGE_LEFT, _S.CANCELED),
     "list_refunds": (_COMPARED, _S.SUCCEEDED),
     "record": (_PLAIN, _S.SUCCEEDED),
     "reserve": (_PLAIN, _S.SUCCEEDED),
@@ -191,9 +230,11 @@ ORDERS: Final = tuple(_order_cells())
 DATABASE: Final = tuple(_database_cells())
 CELLS: Final = (*GATEWAY, *ORDERS, *DATABASE)
 KILLS: Final = tuple(_kill_cells())
-# Whose run is terminated when the gateway has their money, before anybody else knows.
+# Whose run is terminated when the gateway has their money, or a page, before anybody else knows.
 LOST: Final = frozenset(
-    cell.case.payment.id for cell in GATEWAY if cell.call.startswith("find_intent")
+    cell.case.payment.id
+    for cell in GATEWAY
+    if cell.call.startswith(("find_intent", "find_session"))
 )
 # For the worker: which write of which payment meets what.
 DISTURBED: Final = {cell.case.payment.id: (_WRITES[cell.call][0], cell.fault) for cell in DATABASE}

@@ -44,6 +44,14 @@ ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
         _WEBHOOKS,
         "test_while_temporal_is_down_it_is_503_and_comes_again",
     ),
+    "no answer to which card a token stands for": (
+        "activities/test_card_guard.py",
+        "test_a_lookup_without_answer_is_asked_again",
+    ),
+    "the database away while declines are counted": (
+        "activities/test_card_guard.py",
+        "test_without_the_database_payments_pass",
+    ),
     "same key 20 times at once": (_START, "test_20_equal_requests_at_once_are_one_payment"),
     "same key with another body": (
         _START,
@@ -52,6 +60,23 @@ ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "client gone in mid-request": (_START, "test_a_client_that_hung_up_finds_its_payment"),
     "API killed between accepting and starting": ("chaos/test_chaos.py", "test_every_rule_holds"),
+    "every fault of a call for a saved payment method": (
+        "workflows/test_saving_at_gateway.py",
+        "test_it_is_saved_once",
+        "test_it_is_found_saved_after_3ds",
+        "test_what_was_not_confirmed_is_canceled",
+        "test_it_is_removed_for_good",
+        "test_new_card_is_found",
+    ),
+    "every fault of a call while a hold is renewed": (
+        "workflows/test_renewal_at_gateway.py",
+        "test_one_hold_is_left_and_captured_once",
+    ),
+    "a run that ends while a hold is renewed": (
+        "workflows/test_renewal.py",
+        "test_a_canceled_run_holds_nothing",
+        "test_the_repair_lets_go_of_the_other",
+    ),
     "messages at the end of a run": (
         "workflows/test_endings.py",
         "test_nothing_is_lost",

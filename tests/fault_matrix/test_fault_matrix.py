@@ -14,7 +14,7 @@ from tests.chaos.laboratory import Staff, laboratory
 from tests.database.databases import KINDS, Databases
 from tests.fault_matrix.cells import CELLS, DATABASE, DISTURBED, GATEWAY, Cell
 from tests.fault_matrix.elsewhere import ELSEWHERE
-from tests.fault_matrix.lost_runs import LostRuns
+from tests.fault_matrix.lost_runs import LostPages, LostRuns
 from tests.fault_matrix.page import PAGE, number, page
 from tests.fault_matrix.troubled_records import TroubledRecords
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 NAMES: Final = [f"{number(place)} {cell.name}" for place, cell in enumerate(CELLS, start=1)]
 # More would wait for the worker, and for the one writer of SQLite.
-AT_ONCE: Final = 60
+AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ async def played(
 
     gate = asyncio.Semaphore(AT_ONCE)
     async with laboratory(
-        tmp_path_factory.mktemp(request.param), url, Staff(calls=LostRuns, records=records)
+        tmp_path_factory.mktemp(request.param),
+        url,
+        Staff(calls=LostRuns, checkout=LostPages, records=records),
     ) as lab:
 
         async def one(cell: Cell) -> PaymentState:

@@ -10,18 +10,20 @@ import logging
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowFailureError, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from paysaga.temporal import exit_cleanly
+from tests.fake_checkout import FakeCheckout
+from tests.replay.methods import MethodScenario, saved_methods
 from tests.replay.scenarios import (
     NAMES,
     RepairScenario,
@@ -37,6 +39,7 @@ from tests.workflows.exchange import Exchange
 from tests.workflows.inbox import FakeInbox
 from tests.workflows.sides import Sides
 from tests.workflows.sides import a_worker as comparing
+from worker.main import SAVED_METHODS, methods_beside_the_gateway
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationOrder, ReconciliationWorkflow
@@ -56,6 +59,8 @@ async def record(name: str, scenario: Scenario) -> WorkflowHistory:
     async with _server() as env:
         exchange = Exchange()
         exchange.gateways[payment.id] = scenario.world.gateway
+        if isinstance(scenario.world.gateway, FakeCheckout):
+            exchange.checkouts[payment.id] = scenario.world.gateway
         worker = a_worker(env, scenario.world, addresses.PAYMENTS)
         async with worker, exchange.worker(env.client):
             run = await env.client.start_workflow(
@@ -72,6 +77,8 @@ async def record_repair(name: str, scenario: RepairScenario) -> WorkflowHistory:
     async with _server() as env:
         exchange = Exchange()
         exchange.gateways[payment_id] = scenario.world.gateway
+        if isinstance(scenario.world.gateway, FakeCheckout):
+            exchange.checkouts[payment_id] = scenario.world.gateway
         worker = a_worker(env, scenario.world, addresses.PAYMENTS)
         async with worker, exchange.worker(env.client):
             run = await env.client.start_workflow(
@@ -126,6 +133,30 @@ async def record_comparison(name: str, sides: Sides) -> WorkflowHistory:
     return WorkflowHistory.from_json(name, _scrubbed(name, history.to_json()))
 
 
+async def record_method(name: str, scenario: MethodScenario) -> WorkflowHistory:
+    """The history of one run of a saved method."""
+    method_id = f"mtd_{name}"
+    given, run_id = scenario.begins_with(method_id)
+    async with _server() as env:
+        exchange = Exchange()
+        exchange.methods[method_id] = scenario.gateway
+        worker = Worker(
+            env.client,
+            task_queue=addresses.PAYMENTS,
+            workflows=SAVED_METHODS,
+            activities=methods_beside_the_gateway(scenario.records),
+        )
+        async with worker, exchange.worker(env.client):
+            run = await env.client.start_workflow(
+                scenario.workflow.run, given, id=run_id, task_queue=addresses.PAYMENTS
+            )
+            await scenario.play(run, scenario.gateway)
+            with suppress(WorkflowFailureError):  # one ends that way
+                await run.result()
+            history = await run.fetch_history()
+    return WorkflowHistory.from_json(run_id, _scrubbed(name, history.to_json()))
+
+
 def write(name: str, history: WorkflowHistory) -> None:
     """One event to a line, so that a change is seen in its diff."""
     events = json.loads(history.to_json())["events"]
@@ -162,6 +193,7 @@ async def main(names: list[str]) -> int:
         **{name: partial(record_repair, name, it) for name, it in repairs().items()},
         **{name: partial(record_sweep, name, it) for name, it in sweeps().items()},
         **{name: partial(record_comparison, name, it) for name, it in comparisons().items()},
+        **{name: partial(record_method, name, it) for name, it in saved_methods().items()},
     }
     for name, recorded in recordings.items():
         if not names or name in names:

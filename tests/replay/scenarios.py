@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
@@ -12,15 +12,27 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
 from activities.stripe_audit import Movements
+from paysaga.domain.checkout import LIFE, LONGER_AT_THE_GATEWAY, ON_THE_PAGE
 from paysaga.domain.intent import CaptureMethod, IntentStatus
-from paysaga.domain.payment import Payment, PaymentStatus, Reason, RequestMark
+from paysaga.domain.payment import Payment, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import RepairKind
 from tests.domain.test_reconciliation import books, shown
-from tests.fakes import PRICE, FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
+from tests.fake_checkout import PAGE, FakeCheckout
+from tests.fake_holds import FakeHolds
+from tests.fakes import NOON, PRICE, FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
+from tests.replay.methods import saved_methods
 from tests.workflows.conftest import RepairRun, Running, World
 from tests.workflows.inbox import FakeInbox, batches, pages
 from tests.workflows.sides import Sides, moved
-from tests.workflows.stories import Story, gateway_in, other_amount, refund_failed, story
+from tests.workflows.stories import (
+    Story,
+    gateway_in,
+    lost_in_renewal,
+    other_amount,
+    refund_failed,
+    story,
+)
 from workflows.repair import RepairWorkflow
 from workflows.requests import Approval, RepairRequest
 
@@ -65,6 +77,12 @@ async def _capture(payment: Running) -> None:
     await payment.first_outcome()
     await payment.capture(500)
     await _to_the_end(payment)
+
+
+async def _capture_later(payment: Running) -> None:
+    await payment.first_outcome()
+    await payment.sleep(timedelta(days=10))
+    await _capture(payment)
 
 
 async def _capture_in_vain(payment: Running) -> None:
@@ -169,6 +187,61 @@ async def _cancel_the_run_of_what_is_paid(payment: Running) -> None:
     await _to_the_end(payment)
 
 
+def _on_the_page(word: str, then: Play | None = None) -> Play:
+    """The customer does this on the gateway's page, a webhook tells, and then the rest happens."""
+
+    async def play(payment: Running) -> None:
+        await payment.first_outcome()
+        _page_of(payment).customer_does(word)
+        await payment.nudge()
+        await (then or _to_the_end)(payment)
+
+    return play
+
+
+async def _page_expires(payment: Running) -> None:
+    """Nobody pays in time: the run closes the page, and the customer pays on the next."""
+    await payment.first_outcome()
+    await payment.pass_time_until(
+        lambda: payment.world.records.state.status is PaymentStatus.AWAITING_RETRY
+    )
+    await payment.retry(ON_THE_PAGE)
+    await _on_the_page("succeeded")(payment)
+
+
+async def _capture_what_the_page_holds(payment: Running) -> None:
+    await payment.refresh()
+    await payment.capture(500)
+    await _to_the_end(payment)
+
+
+async def _bounce_and_pay_again(payment: Running) -> None:
+    await payment.refresh()
+    payment.world.gateway.becomes("insufficient_funds")
+    await payment.refresh()
+    await payment.retry(ON_THE_PAGE)
+    await _on_the_page("succeeded")(payment)
+
+
+async def _cancel_before_the_page(payment: Running) -> None:
+    opening = payment.world.gateway.calls
+    await payment.pass_time_until(lambda: opening.count("open") > 2, timedelta(seconds=1))
+    await payment.cancel()
+    await _to_the_end(payment)
+
+
+def _page_of(payment: Running) -> FakeCheckout:
+    gateway = payment.world.gateway
+    assert isinstance(gateway, FakeCheckout)
+    return gateway
+
+
+def _hosted(
+    *, capture_method: CaptureMethod = CaptureMethod.AUTOMATIC, has_order_service: bool = False
+) -> Payment:
+    return a_payment(page=PAGE, capture_method=capture_method, has_order_service=has_order_service)
+
+
 def _with_orders(hold: timedelta = timedelta(hours=24)) -> Payment:
     return a_payment(has_order_service=True, hold=hold)
 
@@ -195,6 +268,11 @@ def _troubled(*script: str, **troubles: list[Trouble]) -> World:
 
 def _manual(*, has_order_service: bool = False) -> Payment:
     return a_payment(capture_method=CaptureMethod.MANUAL, has_order_service=has_order_service)
+
+
+def _renewed() -> Payment:
+    """Held for as long as it takes."""
+    return _manual().model_copy(update={"renew_hold_until": datetime(2099, 1, 1, tzinfo=UTC)})
 
 
 def _held(**troubles: list[ApplicationError]) -> World:
@@ -243,6 +321,12 @@ def scenarios() -> dict[str, Scenario]:
             _held(capture=[trouble(Trouble.REFUSED)]), _capture_in_vain, _manual()
         ),
         "hold_let_go": Scenario(_held(), _to_the_end, _manual(has_order_service=True)),
+        "hold_renewed": Scenario(
+            World(FakeHolds("requires_capture", "requires_capture")), _capture_later, _renewed()
+        ),
+        "hold_not_renewed": Scenario(
+            World(FakeHolds("requires_capture", "insufficient_funds")), _to_the_end, _renewed()
+        ),
         "hold_canceled_at_the_gateway": Scenario(_held(), _comes("canceled"), _manual()),
         "nothing_new": Scenario(World(FakeGateway("requires_action")), _look_at_nothing_new),
         "money_on_its_way": Scenario(World(FakeGateway("processing")), _comes("succeeded")),
@@ -292,6 +376,26 @@ def scenarios() -> dict[str, Scenario]:
         "other_amount": Scenario(World(FakeGateway("requires_action")), _see_another_amount),
         "order_taken": Scenario(
             World(FakeGateway(), records=FakeRecords(order_taken_by="pay_first")), _to_the_end
+        ),
+        "page_paid": Scenario(
+            World(FakeCheckout()), _on_the_page("succeeded"), _hosted(has_order_service=True)
+        ),
+        "page_expired_then_paid": Scenario(World(FakeCheckout()), _page_expires, _hosted()),
+        "page_canceled": Scenario(World(FakeCheckout()), _cancel, _hosted(has_order_service=True)),
+        "page_debit_bounced": Scenario(
+            World(FakeCheckout()),
+            _on_the_page("processing", _bounce_and_pay_again),
+            _hosted(),
+        ),
+        "page_held_and_captured": Scenario(
+            World(FakeCheckout()),
+            _on_the_page("requires_capture", _capture_what_the_page_holds),
+            _hosted(capture_method=CaptureMethod.MANUAL),
+        ),
+        "page_unheard_of_and_canceled": Scenario(
+            World(FakeCheckout(troubles={"open": [trouble(Trouble.UNREACHABLE)] * 4})),
+            _cancel_before_the_page,
+            _hosted(),
         ),
         "run_canceled": Scenario(
             World(FakeGateway("requires_action")), _cancel_the_run, _with_orders()
@@ -375,7 +479,16 @@ def repairs() -> dict[str, RepairScenario]:
     unshown = gateway_in("succeeded", refusals=("look",))
     found = gateway_in("succeeded")
     undecided = _uncancelable().gateway
+    page = FakeCheckout()
+    page.opens(NOON + LIFE + LONGER_AT_THE_GATEWAY)
     return {
+        "page_repaired": RepairScenario(
+            Story(_hosted().model_copy(update={"id": "pay_page_repaired"})).in_a_world(page),
+            _decide(
+                _repair(RepairKind.MARK_SUCCEEDED, evidence="a letter"),
+                _repair(RepairKind.ABANDON),
+            ),
+        ),
         "repaired_at_the_gateway": RepairScenario(
             _parked("repaired_at_the_gateway").in_a_world(undecided), _put_right
         ),
@@ -389,6 +502,9 @@ def repairs() -> dict[str, RepairScenario]:
         "repaired_by_what_was_found": RepairScenario(
             story("pay_repaired_by_what_was_found").in_a_world(found), _decide()
         ),
+        "renewal_lost": RepairScenario(
+            lost_in_renewal(FakeHolds(), "pay_renewal_lost"), _decide(_repair(RepairKind.ABANDON))
+        ),
         "refund_given_up": RepairScenario(
             refund_failed(failed, "pay_refund_given_up").in_a_world(failed),
             _decide(_repair(RepairKind.LOOK_AGAIN), _repair(RepairKind.ABANDON)),
@@ -400,4 +516,4 @@ def _parked(name: str) -> Story:
     return story(f"pay_{name}", has_order=True).parks()
 
 
-NAMES: Final = (*scenarios(), *sweeps(), *repairs(), *comparisons())
+NAMES: Final = (*scenarios(), *sweeps(), *repairs(), *comparisons(), *saved_methods())

@@ -193,6 +193,10 @@ class TestPaypal:
         after = await client.v1.payment_intents.retrieve_async(intent.id)
         assert "Approve" in page.text
         assert status == after.status
+        error = after.last_payment_error
+        assert ("payment_method_customer_decline" if outcome == "fail" else None) == (
+            error and error.code
+        )
 
     async def test_refund(self, client: stripe.StripeClient, control: Control) -> None:
         """

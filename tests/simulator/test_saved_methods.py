@@ -224,6 +224,49 @@ class TestUpdate:
         )
 
 
+class TestWallet:
+    @pytest.mark.parametrize("wallet", ["apple_pay", "google_pay"])
+    async def test_a_card_out_of_a_wallet(
+        self, client: stripe.StripeClient, control: Control, wallet: str
+    ) -> None:
+        """
+        The method says from which wallet its card is, and so does the charge.
+        """
+        method = await client.v1.payment_methods.create_async(
+            {"type": "card", "card": {"token": "tok_visa"}}
+        )
+
+        answer = await control.post(f"/payment_methods/{method.id}/wallet", type=wallet)
+
+        intent = await pay(client, method.id, expand=["latest_charge"])
+        charge = intent.latest_charge
+        assert isinstance(charge, stripe.Charge)
+        assert charge.payment_method_details is not None
+        assert charge.payment_method_details.card is not None
+        assert charge.payment_method_details.card.wallet is not None
+        assert wallet == answer["card"]["wallet"]["type"]
+        assert wallet == charge.payment_method_details.card.wallet.type
+
+    async def test_only_cards_are_in_one(
+        self, client: stripe.StripeClient, http: httpx.AsyncClient
+    ) -> None:
+        """
+        PayPal is no card, and there is no other wallet.
+        """
+        paypal = await client.v1.payment_methods.create_async({"type": "paypal"})
+
+        answers = [
+            await http.post(f"/_control/payment_methods/{name}/wallet", json={"type": wallet})
+            for name, wallet in (
+                (paypal.id, "apple_pay"),
+                ("pm_nothing", "apple_pay"),
+                (paypal.id, "purse"),
+            )
+        ]
+
+        assert [409, 404, 422] == [answer.status_code for answer in answers]
+
+
 class TestCardUpdater:
     async def test_replaced_card(self, client: stripe.StripeClient, control: Control) -> None:
         """

@@ -1,12 +1,13 @@
-"""One time-skipping server for all workflow tests, and a world in which one payment runs."""
+"""Servers that skip time, one for each module, and a world in which one payment runs."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -17,17 +18,19 @@ from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.runs import RunStart
 from paysaga.domain.payment import Payment, PaymentState, RequestMark
+from tests.fake_checkout import FakeCheckout
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, FakeRuns, a_payment
-from tests.workflows.exchange import Exchange
+from tests.workflows.exchange import Exchange, Road
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.repair import RepairWorkflow
 from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
+T = TypeVar("T")
 Run = WorkflowHandle[PaymentWorkflow, PaymentState]
 RepairRun = WorkflowHandle[RepairWorkflow, PaymentState]
 
@@ -51,6 +54,7 @@ class World:
     orders: FakeOrders = field(default_factory=FakeOrders)
     runs: FakeRuns = field(default_factory=FakeRuns)
     start_run: Callable[[RunStart], Awaitable[None]] | None = None
+    road: Road = field(default_factory=Road)
 
 
 @dataclass
@@ -118,6 +122,20 @@ class House:
     env: WorkflowEnvironment
     exchange: Exchange
 
+    async def result_of(self, run: WorkflowHandle[Any, T]) -> T:
+        """The run's result, with time passing."""
+        async with asyncio.timeout(100):
+            result = asyncio.create_task(run.result())
+            while not result.done():
+                # A busy server may miss a call of this kind, or its end: then it is made again.
+                passing = asyncio.create_task(self._until_over(run))
+                await asyncio.wait({passing, result}, timeout=20)
+            return result.result()
+
+    async def _until_over(self, run: WorkflowHandle[Any, Any]) -> None:
+        with suppress(RPCError):  # over already
+            await self.env.fast_forward(run)
+
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
@@ -145,8 +163,13 @@ async def house() -> AsyncIterator[House]:
         yield House(env, exchange)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def env() -> AsyncIterator[WorkflowEnvironment]:
+    """The server for time-skipping alone, with one clock for all runs.
+
+    The clock stops for good if a run ends while an activity of it is under way, or with a task
+    that failed: whoever comes next would wait in earnest. A test that wants that has a `house`.
+    """
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(Path(sys.executable).parent / "temporal-test-server"),
         data_converter=pydantic_data_converter,
@@ -155,7 +178,7 @@ async def env() -> AsyncIterator[WorkflowEnvironment]:
         yield started
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def exchange(env: WorkflowEnvironment) -> AsyncIterator[Exchange]:
     exchange = Exchange()
     async with exchange.worker(env.client):
@@ -172,6 +195,9 @@ def pay(env: WorkflowEnvironment, exchange: Exchange) -> Start:
         payment = payment.model_copy(update={"id": f"pay_{uuid4().hex}"})
         queue = f"payments-{payment.id}"
         exchange.gateways[payment.id] = world.gateway
+        exchange.roads[payment.id] = world.road
+        if isinstance(world.gateway, FakeCheckout):
+            exchange.checkouts[payment.id] = world.gateway
         async with a_worker(env, world, queue):
             run = await env.client.start_workflow(
                 PaymentWorkflow.run, payment, id=payment.id, task_queue=queue
@@ -192,6 +218,7 @@ def a_worker(env: WorkflowEnvironment, world: World, queue: str) -> Worker:
         env.client,
         task_queue=queue,
         workflows=[PaymentWorkflow, RepairWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=beside_the_gateway(world),
     )
 

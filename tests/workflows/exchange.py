@@ -13,6 +13,13 @@ from temporalio.worker import (
     Worker,
 )
 
+from activities.checkout_orders import (
+    CloseSession,
+    FoundSession,
+    SessionOrder,
+    SessionSearch,
+)
+from activities.method_orders import CancelSetUpOrder, DetachOrder, SetUpOrder
 from activities.stripe_audit import Audited, AuditOrder, Movements, MovementsOrder
 from activities.stripe_orders import (
     CaptureOrder,
@@ -25,7 +32,10 @@ from activities.stripe_orders import (
 )
 from activities.stripe_words import Refund, Refunds
 from activities.sweeping import PageRead
+from paysaga.domain.checkout import CheckoutSession
 from paysaga.domain.intent import Intent
+from paysaga.domain.saved_method import AttachedMethod, Setup
+from worker.main import methods_at_the_gateway
 from workflows import addresses
 
 
@@ -79,6 +89,25 @@ class Gateway(Protocol):
     async def find_intent(self, search: IntentSearch) -> FoundIntent: ...
 
 
+class Checkout(Protocol):
+    """What a payment on the gateway's page asks of it."""
+
+    async def open_session(self, order: SessionOrder) -> CheckoutSession: ...
+    async def retrieve_session(self, session_id: str) -> CheckoutSession: ...
+    async def close_session(self, order: CloseSession) -> CheckoutSession: ...
+    async def find_session(self, search: SessionSearch) -> FoundSession: ...
+
+
+class Methods(Protocol):
+    """The same for saved methods."""
+
+    async def set_up_method(self, order: SetUpOrder) -> Setup: ...
+    async def retrieve_set_up(self, setup_id: str) -> Setup: ...
+    async def cancel_set_up(self, order: CancelSetUpOrder) -> Setup: ...
+    async def detach_method(self, order: DetachOrder) -> AttachedMethod: ...
+    async def retrieve_method(self, gateway_method_id: str) -> AttachedMethod: ...
+
+
 class Audit(Protocol):
     """What a reconciliation asks of the gateway."""
 
@@ -101,6 +130,8 @@ class Exchange(Interceptor):
 
     def __init__(self) -> None:
         self.gateways: dict[str, Gateway] = {}
+        self.checkouts: dict[str, Checkout] = {}
+        self.methods: dict[str, Methods] = {}
         self.audits: dict[str, Audit] = {}
         self.lists: dict[str, Events] = {}
         self.roads: dict[str, Road] = defaultdict(Road)
@@ -120,6 +151,11 @@ class Exchange(Interceptor):
                 self.retrieve_refund,
                 self.list_refunds,
                 self.find_intent,
+                self.open_session,
+                self.retrieve_session,
+                self.close_session,
+                self.find_session,
+                *methods_at_the_gateway(self),
                 self.audit_payments,
                 self.list_movements,
                 self.read_page,
@@ -164,6 +200,42 @@ class Exchange(Interceptor):
         return await self._gateway.find_intent(search)
 
     @activity.defn
+    async def open_session(self, order: SessionOrder) -> CheckoutSession:
+        return await self.checkouts[_run_id()].open_session(order)
+
+    @activity.defn
+    async def retrieve_session(self, session_id: str) -> CheckoutSession:
+        return await self.checkouts[_run_id()].retrieve_session(session_id)
+
+    @activity.defn
+    async def close_session(self, order: CloseSession) -> CheckoutSession:
+        return await self.checkouts[_run_id()].close_session(order)
+
+    @activity.defn
+    async def find_session(self, search: SessionSearch) -> FoundSession:
+        return await self.checkouts[_run_id()].find_session(search)
+
+    @activity.defn
+    async def set_up_method(self, order: SetUpOrder) -> Setup:
+        return await self.methods[_run_id()].set_up_method(order)
+
+    @activity.defn
+    async def retrieve_set_up(self, setup_id: str) -> Setup:
+        return await self.methods[_run_id()].retrieve_set_up(setup_id)
+
+    @activity.defn
+    async def cancel_set_up(self, order: CancelSetUpOrder) -> Setup:
+        return await self.methods[_run_id()].cancel_set_up(order)
+
+    @activity.defn
+    async def detach_method(self, order: DetachOrder) -> AttachedMethod:
+        return await self.methods[_run_id()].detach_method(order)
+
+    @activity.defn
+    async def retrieve_method(self, gateway_method_id: str) -> AttachedMethod:
+        return await self.methods[_run_id()].retrieve_method(gateway_method_id)
+
+    @activity.defn
     async def audit_payments(self, order: AuditOrder) -> Audited:
         return await self.audits[_run_id()].audit_payments(order)
 
@@ -199,4 +271,6 @@ class _OnTheRoad(ActivityInboundInterceptor):
 def _run_id() -> str:
     run_id = activity.info().workflow_id
     assert run_id is not None
-    return run_id.removeprefix("repair-")
+    for other in ("repair-", "remove-", "look-"):
+        run_id = run_id.removeprefix(other)
+    return run_id

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.reconciling import Fees, Findings, IntentIds, Owners, PaymentIds, Period
 from activities.run_results import RunRefs, RunResults
@@ -115,6 +115,7 @@ def a_worker(client: Client, sides: Sides, queue: str) -> Worker:
         client,
         task_queue=queue,
         workflows=[ReconciliationWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=[
             sides.begin_reconciliation,
             sides.read_changed,

@@ -5,9 +5,12 @@ from uuid import uuid4
 
 from activities.errors import Trouble
 from activities.stripe_words import Refund
+from paysaga.domain import renewals
 from paysaga.domain import transitions as rules
-from paysaga.domain.intent import Intent
-from paysaga.domain.payment import Attempt, Change, Payment, PaymentState, Reason
+from paysaga.domain.intent import CaptureMethod, Intent
+from paysaga.domain.payment import Attempt, Change, Payment, PaymentState
+from paysaga.domain.reasons import Reason
+from tests.fake_holds import FakeHolds
 from tests.fakes import NOON, PRICE, FakeGateway, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import World
 
@@ -83,3 +86,16 @@ def gateway_in(word: str, *, refusals: tuple[str, ...] = ()) -> FakeGateway:
     for step in refusals:
         gateway.troubles[step] = deque([trouble(Trouble.REFUSED)] * 9)
     return gateway
+
+
+def lost_in_renewal(gateway: FakeHolds, payment_id: str = "", *, is_parked: bool = False) -> World:
+    """Two intents hold the money, and nobody is at it."""
+    gateway.becomes("requires_capture")
+    gateway.intents["pi_1"] = held = gateway.intent
+    gateway.intents["pi_2"] = held.model_copy(update={"id": "pi_2", "charge_id": "ch_2"})
+    name = payment_id or f"pay_{uuid4().hex}"
+    past = Story(a_payment(name, capture_method=CaptureMethod.MANUAL)).sees(held)
+    past.then(*renewals.began(past.state, gateway.intents["pi_2"], NOON))
+    if is_parked:
+        past.parks()
+    return past.in_a_world(gateway)

@@ -7,7 +7,8 @@ import pytest
 from paysaga.domain import transitions as rules
 from paysaga.domain.declines import decline_for
 from paysaga.domain.intent import Intent, IntentStatus
-from paysaga.domain.payment import Attempt, Fulfillment, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import Attempt, Fulfillment, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 from workflows import addresses
 from workflows.payment_details import details, search_attributes

@@ -15,7 +15,7 @@ from temporalio import activity
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.runs import start_run
 from paysaga.domain.intent import IntentStatus
@@ -60,6 +60,7 @@ async def records(house: House) -> AsyncIterator[ManyRecords]:
         house.env.client,
         task_queue=QUEUE,
         workflows=[PaymentWorkflow, RepairWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=[many.record, many.standing, start_run],
     ):
         yield many

@@ -13,14 +13,8 @@ from activities.errors import Trouble
 from activities.stripe_orders import CaptureOrder, CloseOrder, IntentOrder
 from paysaga.domain import transitions as rules
 from paysaga.domain.intent import CaptureMethod, Intent
-from paysaga.domain.payment import (
-    AttemptStatus,
-    Fulfillment,
-    Payment,
-    PaymentStatus,
-    Reason,
-    RequestMark,
-)
+from paysaga.domain.payment import AttemptStatus, Fulfillment, Payment, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 from tests.fakes import PRICE, FakeGateway, FakeOrders, a_payment, trouble
 from tests.workflows.conftest import Running, Start, World
 from workflows.payment import PaymentWorkflow
@@ -128,7 +122,10 @@ class TestCapture:
 
         async with pay(world, held()) as payment:
             await payment.first_outcome()
-            result = await payment.capture(500)
+            captured = asyncio.create_task(payment.capture(500))
+            # Whoever waits for an update lets no time pass.
+            await payment.pass_time_until(captured.done)
+            result = await captured
 
         asked = [order for order in world.gateway.orders if isinstance(order, CaptureOrder)]
         assert (S.SUCCEEDED, 500) == (result.status, result.amount_captured)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from temporalio import activity
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.circuit import Circuit
 from activities.records import Records
@@ -20,7 +20,8 @@ from paysaga.database.breakers import GATEWAY, Breakers
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.migrations import migrate
 from paysaga.domain.breaker import FAILURES, BreakerState
-from paysaga.domain.payment import PaymentStatus, Reason
+from paysaga.domain.payment import PaymentStatus
+from paysaga.domain.reasons import Reason
 from tests.fakes import a_payment
 from tests.simulated import Simulated, guarded, running_simulator
 from tests.workflows.conftest import Run
@@ -76,6 +77,7 @@ async def test_ten_minutes_without_the_gateway(
                 env.client,
                 task_queue=queue,
                 workflows=[PaymentWorkflow],
+                workflow_runner=UnsandboxedWorkflowRunner(),
                 activities=[records.record],
             )
         )

@@ -13,7 +13,8 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from activities.errors import Trouble
 from activities.stripe_orders import ConfirmOrder, IntentOrder
 from paysaga.domain.intent import IntentStatus
-from paysaga.domain.payment import AttemptStatus, Fulfillment, PaymentStatus, Reason, RequestMark
+from paysaga.domain.payment import AttemptStatus, Fulfillment, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import Start, World
 from workflows import addresses, policies

@@ -1,5 +1,6 @@
 """Payments with the real activities: database, gateway and run must agree at the end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -11,15 +12,20 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.checkout_calls import CheckoutCalls
 from activities.records import Records
 from activities.stripe_calls import StripeCalls
+from paysaga.database.customers import Customers
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.migrations import migrate
 from paysaga.database.reads import Reads
+from paysaga.domain.captures import HELD_BY_PAYPAL, MARGIN
+from paysaga.domain.checkout import ON_THE_PAGE
 from paysaga.domain.intent import CaptureMethod
-from paysaga.domain.payment import Payment, PaymentState, PaymentStatus, Reason, RequestMark
+from paysaga.domain.payment import HostedPage, Payment, PaymentState, PaymentStatus, RequestMark
+from paysaga.domain.reasons import Reason
 from paysaga.simulator.clock import utc_now
 from tests.fakes import a_payment
 from tests.simulated import Simulated, gateway
@@ -32,6 +38,7 @@ S = PaymentStatus
 DECLINED = "pm_card_visa_chargeDeclined"
 DAY = timedelta(hours=24)
 AUTHENTICATED = "pm_card_authenticationRequired"
+PAGE = HostedPage(success_url="https://shop.example/thanks", cancel_url="https://shop.example/cart")
 
 
 @dataclass
@@ -55,6 +62,9 @@ class Shop:
         mark = RequestMark(key="capture", fingerprint="capture")
         request = CaptureRequest(amount=amount, actor="service:shop", request=mark)
         return await self.run.execute_update(PaymentWorkflow.capture, request)
+
+    async def refreshed(self) -> PaymentState:
+        return await self.run.execute_update(PaymentWorkflow.refresh)
 
     async def cancel(self) -> PaymentState:
         mark = RequestMark(key="cancel", fingerprint="cancel")
@@ -125,9 +135,15 @@ def shop(
         method: str = "pm_card_visa",
         hold: timedelta = DAY,
         capture_method: CaptureMethod = CaptureMethod.AUTOMATIC,
+        page: HostedPage | None = None,
     ) -> AsyncIterator[Shop]:
         clock.ahead = await env.get_current_time() - datetime.now(UTC)
-        payment = _payment(method, hold).model_copy(update={"capture_method": capture_method})
+        payment = _payment(method, hold).model_copy(
+            update={"capture_method": capture_method, "page": page}
+        )
+        exchange.checkouts[payment.id] = CheckoutCalls(
+            simulated.client, Customers(sessions(engine))
+        )
         exchange.gateways[payment.id] = StripeCalls(simulated.client)
         records = Records(sessions(engine))
         queue = f"queue-{payment.id}"
@@ -135,6 +151,7 @@ def shop(
             env.client,
             task_queue=queue,
             workflows=[PaymentWorkflow],
+            workflow_runner=UnsandboxedWorkflowRunner(),
             activities=[records.record],
         )
         async with book:
@@ -240,7 +257,8 @@ async def test_a_lost_capture_is_taken_once(shop: Open, kind: str) -> None:
         await payment.simulated.authenticate(first.intent_id or "", "authorize")
         held = await payment.run.execute_update(PaymentWorkflow.refresh)
         await payment.simulated.arm("payment_intents.capture", kind)
-        await payment.capture(500)
+        # Whoever waits for an update lets no time pass.
+        await asyncio.gather(payment.capture(500), payment.env.sleep(timedelta(minutes=5)))
         result = await payment.agreed()
 
     assert (S.AUTHORIZED, 500) == (held.status, result.amount_captured)
@@ -262,6 +280,43 @@ async def test_authentication_decides(shop: Open, outcome: str) -> None:
     assert result.is_final
 
 
+@pytest.mark.parametrize("outcome", ["authorize", "fail"])
+async def test_paypal_decides(shop: Open, simulated: Simulated, outcome: str) -> None:
+    """The customer approves at PayPal, or cancels there and pays with a card out of a wallet."""
+    async with shop(await simulated.paypal()) as payment:
+        first = await payment.first_outcome()
+        await simulated.authenticate(first.intent_id or "", outcome)
+        after = await payment.run.execute_update(PaymentWorkflow.refresh)
+        if outcome == "fail":
+            assert after.decline is not None
+            assert ("payment_method_customer_decline", 2) == (
+                after.decline.code,
+                after.attempts_left,
+            )
+            await payment.retry(await simulated.from_wallet("apple_pay"), "retry-1")
+        result = await payment.agreed()
+
+    assert (S.REQUIRES_ACTION, S.SUCCEEDED) == (first.status, result.status)
+    assert result.method is not None
+    assert ("paypal" if outcome == "authorize" else "card") == result.method.kind
+    assert (None if outcome == "authorize" else "apple_pay") == result.method.wallet
+
+
+async def test_a_hold_at_paypal_is_let_go_in_time(shop: Open, simulated: Simulated) -> None:
+    """PayPal does not say until when it holds the money: Stripe's ten days count."""
+    token = await simulated.paypal()
+    async with shop(token, capture_method=CaptureMethod.MANUAL) as payment:
+        first = await payment.first_outcome()
+        await simulated.authenticate(first.intent_id or "", "authorize")
+        held = await payment.run.execute_update(PaymentWorkflow.refresh)
+        result = await payment.agreed()
+
+    assert held.capture_until is not None
+    assert HELD_BY_PAYPAL - MARGIN - timedelta(minutes=1) < held.capture_until - first.updated_at
+    assert held.capture_until - held.updated_at <= HELD_BY_PAYPAL - MARGIN
+    assert (S.EXPIRED, Reason.AUTHORIZATION_OVER) == (result.status, result.reason)
+
+
 @pytest.mark.parametrize("kind", ["effect_reply_lost", "refuse_before", "key_in_use"])
 @pytest.mark.parametrize(
     "operation", ["payment_intents.create", "payment_intents.confirm", "customers.create"]
@@ -279,3 +334,58 @@ async def test_lost_calls_charge_once(shop: Open, operation: str, kind: str) -> 
 
     assert S.SUCCEEDED is result.status
     assert ["succeeded"] == [charge.status for charge in charges.data]
+
+
+async def _pays_on_the_page(payment: Shop, state: PaymentState, method: str) -> None:
+    """Do what the customer does on the gateway's page."""
+    answer = await payment.simulated.control.post(
+        f"/checkout_sessions/{state.session_id}/pay", json={"payment_method": method}
+    )
+    assert 200 == answer.status_code, answer.text
+    await payment.run.signal(PaymentWorkflow.nudged)
+
+
+async def test_page_is_paid(shop: Open) -> None:
+    """A decline there, then a good card: one charge, one attempt, and all three agree."""
+    async with shop(page=PAGE) as payment:
+        first = await payment.first_outcome()
+        await payment.simulated.control.post(
+            f"/checkout_sessions/{first.session_id}/pay", json={"payment_method": DECLINED}
+        )
+        await _pays_on_the_page(payment, first, "pm_card_visa")
+        result = await payment.agreed()
+
+    assert Reason.CHECKOUT_OPEN is first.reason
+    assert (S.SUCCEEDED, 1) == (result.status, result.attempts_used)
+    assert result.method is not None
+    assert "4242" == result.method.last4
+
+
+async def test_abandoned_page_is_closed_and_the_next_one_is_paid(shop: Open) -> None:
+    """Our half hour ends before the gateway's: we close the page, and nobody can pay on it."""
+    async with shop(page=PAGE) as payment:
+        first = await payment.first_outcome()
+        await payment.env.sleep(timedelta(minutes=31))
+        again = await payment.retry(ON_THE_PAGE, "retry-1")
+        old = await payment.simulated.client.v1.checkout.sessions.retrieve_async(
+            str(first.session_id)
+        )
+        await _pays_on_the_page(payment, again, "pm_card_visa")
+        result = await payment.agreed()
+
+    assert "expired" == old.status
+    assert (S.SUCCEEDED, 2) == (result.status, result.attempts_used)
+    assert first.session_id != again.session_id
+
+
+async def test_page_holds_and_a_part_is_captured(shop: Open) -> None:
+    """Manual capture: the page's intent holds the money until we take so much of it."""
+    async with shop(page=PAGE, capture_method=CaptureMethod.MANUAL) as payment:
+        first = await payment.first_outcome()
+        await _pays_on_the_page(payment, first, "pm_card_visa")
+        held = await payment.refreshed()
+        await payment.capture(500)
+        result = await payment.agreed()
+
+    assert S.AUTHORIZED is held.status
+    assert (S.SUCCEEDED, 500) == (result.status, result.amount_captured)

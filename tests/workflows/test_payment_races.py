@@ -32,15 +32,13 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import (
-    Worker,
-)
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble
 from activities.records import NOT_WRITABLE, ORDER_TAKEN
 from activities.stripe_orders import CloseOrder, ConfirmOrder, RefundOrder
 from activities.stripe_words import Refund
-from paysaga.domain.intent import Intent, IntentStatus
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.payment import (
     FINAL,
     Change,
@@ -49,18 +47,19 @@ from paysaga.domain.payment import (
     Payment,
     PaymentState,
     PaymentStatus,
-    Reason,
     Recorded,
     RequestMark,
 )
+from paysaga.domain.reasons import Reason
 from paysaga.domain.transitions import attempt_after
+from tests.fake_checkout import PAGE, FakeCheckout
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.workflows.conftest import House, World, beside_the_gateway
 from tests.workflows.exchange import Road
-from workflows import collection
+from workflows import asking
 from workflows.payment import PaymentWorkflow
 from workflows.repair import RepairWorkflow
-from workflows.requests import CancelRequest, RetryRequest
+from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
 S = PaymentStatus
 SEEDS = 40
@@ -177,6 +176,7 @@ class Stage:
                 self.house.env.client,
                 task_queue=self.queue,
                 workflows=[PaymentWorkflow, RepairWorkflow],
+                workflow_runner=UnsandboxedWorkflowRunner(),
                 activities=beside_the_gateway(self.world),
                 interceptors=[self.house.exchange],
                 max_cached_workflows=self.cached,
@@ -224,6 +224,15 @@ class Stage:
     async def accepted_refresh(self) -> asyncio.Task[PaymentState]:
         asked = await self.run.start_update(
             PaymentWorkflow.refresh, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+        )
+        return asyncio.create_task(asked.result())
+
+    async def accepted_capture(self) -> asyncio.Task[PaymentState]:
+        mark = RequestMark(key="capture-accepted", fingerprint="capture-accepted")
+        asked = await self.run.start_update(
+            PaymentWorkflow.capture,
+            CaptureRequest(amount=None, actor="service:shop", request=mark),
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
         )
         return asyncio.create_task(asked.result())
 
@@ -275,6 +284,8 @@ async def on_stage(
     queue, road = f"payments-{payment.id}", road or Road()
     house.exchange.gateways[payment.id] = world.gateway
     house.exchange.roads[payment.id] = road
+    if isinstance(world.gateway, FakeCheckout):
+        house.exchange.checkouts[payment.id] = world.gateway
     with house.env.with_time_skipping_disabled():
         run = await house.env.client.start_workflow(
             PaymentWorkflow.run, payment, id=payment.id, task_queue=queue, task_timeout=SHORT
@@ -287,17 +298,12 @@ async def on_stage(
 
 async def _result(stage: Stage) -> PaymentState:
     """The run's result, with time passing; a canceled run's is what it wrote last."""
-    async with asyncio.timeout(100):
-        result = asyncio.create_task(stage.run.result())
-        while not result.done():
-            # A busy server may miss a call of this kind, or its end: then it is made again.
-            await asyncio.wait({asyncio.create_task(stage.sleep()), result}, timeout=20)
-        try:
-            return result.result()
-        except WorkflowFailureError as failure:
-            if not isinstance(failure.cause, CancelledError):
-                raise
-            return stage.world.records.state
+    try:
+        return await stage.house.result_of(stage.run)
+    except WorkflowFailureError as failure:
+        if not isinstance(failure.cause, CancelledError):
+            raise
+        return stage.world.records.state
 
 
 class TestRequestsBeforeTheAttempt:
@@ -810,9 +816,9 @@ class TestGatewayOutage:
         error.__cause__ = ActivityTimeout(
             "timed out", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[]
         )
-        killed = collection._trouble(error)
+        killed = asking._trouble(error)
         error.__cause__ = ApplicationError("shutting down", type="WorkerShutdown")
-        stopped = collection._trouble(error)
+        stopped = asking._trouble(error)
 
         assert Trouble.UNREACHABLE is killed is stopped
 
@@ -893,6 +899,62 @@ class TestCanceledRun:
         assert state.amount_captured == state.amount_refunded == gateway.refunded
         assert state.is_final
         assert "release" == world.orders.calls[-1]
+
+    async def test_a_page_that_is_opened_meanwhile_is_closed(self, house: House) -> None:
+        """Nobody has heard of the page when the run is canceled: it is learned of, then closed."""
+        gateway = FakeCheckout()
+        road = Road()
+        gate = road.close("open_session")
+
+        async with on_stage(
+            house, World(gateway, records=StrictRecords()), a_payment(page=PAGE), road=road
+        ) as stage:
+            await gate.reached.wait()
+            await stage.run.cancel()
+            gate.open.set()
+            state = await _result(stage)
+
+        assert (S.CANCELED, Reason.RUN_CANCELED) == (state.status, state.reason)
+        assert (1, 0) == (len(gateway.sessions), gateway.open_pages)
+
+    async def test_what_a_page_holds_is_let_go(self, house: House) -> None:
+        """The cancel is proved, so nobody is called: it is the run's own end."""
+        gateway = FakeCheckout()
+        payment = a_payment(page=PAGE, capture_method=CaptureMethod.MANUAL)
+
+        async with on_stage(house, World(gateway, records=StrictRecords()), payment) as stage:
+            await stage.first_outcome()
+            gateway.customer_does("requires_capture")
+            held = await (await stage.accepted_refresh())
+            await stage.run.cancel()
+            state = await _result(stage)
+
+        assert S.AUTHORIZED is held.status
+        assert (S.CANCELED, Reason.RUN_CANCELED) == (state.status, state.reason)
+        assert IntentStatus.CANCELED is gateway.intent.status
+
+    @pytest.mark.parametrize("finished", [True, False])
+    async def test_a_page_that_may_still_be_paid_is_a_persons(
+        self, house: House, *, finished: bool
+    ) -> None:
+        """A voucher, or a customer at the bank: the order stays theirs until that is known."""
+        gateway = FakeCheckout()
+        world = World(gateway, records=StrictRecords())
+        payment = a_payment(page=PAGE, has_order_service=True)
+
+        async with on_stage(house, world, payment) as stage:
+            await stage.first_outcome()
+            gateway.customer_does("requires_action", finished=finished)
+            await (await stage.accepted_refresh())
+            await stage.run.cancel()
+            state = await _result(stage)
+
+        assert (S.NEEDS_OPERATOR, 0, 0) == (
+            state.status,
+            state.amount_captured,
+            gateway.open_pages,
+        )
+        assert "release" not in world.orders.calls
 
     @pytest.mark.parametrize("refused", [set(), {"confirm"}])
     async def test_cancel_while_the_shop_is_told_waits_for_its_word(

@@ -20,6 +20,7 @@ from paysaga.domain.reconciliation import (
 from paysaga.domain.reports import Report
 from tests.domain.test_reconciliation import PAID, WAITING, books, shown
 from tests.fakes import NOON
+from tests.workflows.conftest import House
 from tests.workflows.exchange import Exchange
 from tests.workflows.sides import Sides, a_worker, moved
 from workflows import policies
@@ -153,15 +154,13 @@ class TestTrouble:
         assert report.finished_at
 
     @pytest.mark.parametrize("step", ["audit_payments", "list_movements"])
-    async def test_canceled_comparison_ends(
-        self, env: WorkflowEnvironment, bench: Bench, exchange: Exchange, step: str
-    ) -> None:
+    async def test_canceled_comparison_ends(self, house: House, step: str) -> None:
         """An operator's cancel is no trouble of the gateway's: nothing is noted about it."""
         sides = Sides([books()])
         queue = f"reconciliation-{uuid4().hex}"
-        gate = exchange.roads[queue].close(step)
-        async with a_worker(env.client, sides, queue):
-            run = await bench.started(sides, queue)
+        gate = house.exchange.roads[queue].close(step)
+        async with a_worker(house.env.client, sides, queue):
+            run = await Bench(house.env, house.exchange).started(sides, queue)
             await gate.reached.wait()
             await run.cancel()
             gate.open.set()

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowHandle
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.orders import Orders
 from activities.reconciling import Reconciling
@@ -29,7 +29,8 @@ from paysaga.database.reconciliation import NotedDrift, Reconciliations
 from paysaga.database.tables import PAYMENTS
 from paysaga.domain import transitions as rules
 from paysaga.domain.ledger import Account
-from paysaga.domain.payment import Changes, PaymentState, PaymentStatus, Reason
+from paysaga.domain.payment import Changes, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from paysaga.domain.reconciliation import DriftKind, Remedy, Side
 from paysaga.domain.reports import Report
 from paysaga.simulator.clock import Clock, utc_now
@@ -93,8 +94,7 @@ class Office:
             id=run_id,
             task_queue=self.queue,
         )
-        async with asyncio.timeout(PATIENCE):
-            report = await run.result()
+        report = await self.house.result_of(run)
         return report, await Reconciliations(sessions(self.engine)).drifts(report.id)
 
     async def found(self, payment_id: str) -> list[FOUND]:
@@ -156,6 +156,7 @@ async def an_office(house: House, directory: Path, clock: Clock = utc_now) -> As
                 house.env.client,
                 task_queue=office.queue,
                 workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow],
+                workflow_runner=UnsandboxedWorkflowRunner(),
                 activities=beside_the_gateway(records, reconciling, Orders(None)),
             )
         )

@@ -14,8 +14,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from tests.workflows.conftest import House
 from workflows.saga import Saga, to_the_end, unbroken
 
 QUICK = timedelta(seconds=10)
@@ -107,7 +108,11 @@ class Agency:
 async def working(env: WorkflowEnvironment, agency: Agency) -> AsyncIterator[str]:
     queue = f"saga-{uuid4().hex}"
     async with Worker(
-        env.client, task_queue=queue, workflows=[ThreeSteps, Unbroken], activities=[agency.call]
+        env.client,
+        task_queue=queue,
+        workflows=[ThreeSteps, Unbroken],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        activities=[agency.call],
     ):
         yield queue
 
@@ -155,12 +160,12 @@ class TestUndo:
 
         assert ["undo car", "undo hotel", "undo flight"] == agency.calls[3:]
 
-    async def test_bug_undoes_nothing(self, env: WorkflowEnvironment) -> None:
+    async def test_bug_undoes_nothing(self, house: House) -> None:
         """A bug waits to be mended: it must not give the money back."""
         agency = Agency()
 
-        async with working(env, agency) as queue:
-            run = await _start(env, queue, Trip(then="bug"))
+        async with working(house.env, agency) as queue:
+            run = await _start(house.env, queue, Trip(then="bug"))
             while "EVENT_TYPE_WORKFLOW_TASK_FAILED" not in await _events(run):
                 await run.describe()
             await run.terminate()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble
 from paysaga.settings import Environment, Settings
@@ -39,6 +39,7 @@ def _worker(client: Client, queue: str, inbox: FakeInbox) -> Worker:
         client,
         task_queue=queue,
         workflows=[SweepWorkflow, InboxCleanupWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=[inbox.work_off, inbox.forget],
     )
 

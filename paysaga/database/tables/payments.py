@@ -39,6 +39,7 @@ class PaymentRow(Row, table=True):
         *id_of(PAYMENT),
         *lengths(order_id=_TEXT, reason=64, request_fingerprint=_TEXT, correlation_id=_TEXT),
         *lengths(return_url=_LINK, action_url=_LINK, intent_id=_TEXT, charge_id=_TEXT),
+        *lengths(session_id=_TEXT, other_intent_id=_TEXT),
         *lengths(gateway_customer_id=_TEXT, decline_code=_TEXT, decline_kind=64),
         *lengths(decline_message=1000),
         *lengths(0, description=1000),
@@ -60,6 +61,9 @@ class PaymentRow(Row, table=True):
         check(
             "authorized_is_captured_later", "status <> 'authorized' OR capture_method = 'manual'"
         ),
+        check("only_held_is_renewed", "renew_hold_until IS NULL OR capture_method = 'manual'"),
+        check("intents_differ", "other_intent_id <> intent_id"),
+        check("open_other_is_known", "other_intent_id IS NOT NULL OR NOT other_intent_open"),
         check("refunded_not_negative", "amount_refunded >= 0 AND amount_refund_pending >= 0"),
         check(
             "refunds_within_captured", "amount_refunded + amount_refund_pending <= amount_captured"
@@ -70,6 +74,7 @@ class PaymentRow(Row, table=True):
         check("final_asks_nothing", f"status NOT IN ({_FINAL}) OR action_url IS NULL"),
         check("action_has_deadline", "status <> 'requires_action' OR action_until IS NOT NULL"),
         together("decline_is_whole", "decline_code", "decline_kind", "decline_message"),
+        check("only_hosted_has_session", "session_id IS NULL OR is_hosted"),
         check("updated_after_created", "updated_at >= created_at"),
         ForeignKeyConstraint(["customer_id"], ["customers.id"]),
         UniqueConstraint("intent_id"),
@@ -86,6 +91,7 @@ class PaymentRow(Row, table=True):
         Index(None, "created_at", "id"),
         Index(None, "updated_at", "id"),
         Index(None, "charge_id"),
+        Index(None, "session_id", unique=True),
     )
 
     id: str = Field(primary_key=True)
@@ -110,6 +116,8 @@ class PaymentRow(Row, table=True):
     decline_kind: str | None = None
     decline_message: str | None = None
     method: dict[str, Any] | None = Field(default=None, sa_type=DOCUMENT)
+    is_hosted: bool
+    session_id: str | None = None
     intent_id: str | None = None
     gateway_customer_id: str | None = None
     charge_id: str | None = None
@@ -118,6 +126,9 @@ class PaymentRow(Row, table=True):
     amount_authorized: int = Field(sa_type=MINOR)
     capture_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     amount_to_capture: int | None = Field(default=None, sa_type=MINOR)
+    renew_hold_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    other_intent_id: str | None = None
+    other_intent_open: bool
     amount_captured: int = Field(sa_type=MINOR)
     amount_refunded: int = Field(sa_type=MINOR)
     amount_refund_pending: int = Field(sa_type=MINOR)
@@ -130,12 +141,26 @@ class AttemptRow(Row, table=True):
 
     __tablename__ = "payment_attempts"
     __table_args__ = (
-        *lengths(method=_TEXT, decline_code=_TEXT, charge_id=_TEXT),
+        *lengths(method=_TEXT, decline_code=_TEXT, charge_id=_TEXT, card_fingerprint=_TEXT),
         check("number_counts_from_1", "number >= 1"),
         one_of("status", AttemptStatus),
         check("end_comes_later", "ended_at >= started_at"),
         ForeignKeyConstraint(["payment_id"], ["payments.id"]),
         Index(None, "charge_id"),
+        Index(
+            None,
+            "ended_at",
+            "card_fingerprint",
+            sqlite_where=text("status = 'declined'"),
+            postgresql_where=text("status = 'declined'"),
+        ),
+        Index(
+            None,
+            "method",
+            "started_at",
+            sqlite_where=text("card_fingerprint IS NOT NULL"),
+            postgresql_where=text("card_fingerprint IS NOT NULL"),
+        ),
     )
 
     payment_id: str = Field(primary_key=True)
@@ -144,6 +169,7 @@ class AttemptRow(Row, table=True):
     status: str
     decline_code: str | None = None
     charge_id: str | None = None
+    card_fingerprint: str | None = None
     started_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from paysaga.demo.shop import back_office, checkout, order_service, pages
+from paysaga.demo.shop import back_office, checkout, order_service, pages, saved_cards
 from paysaga.demo.shop.order_book import NoSuchOrder, OrderBook, OrderRefused
 from paysaga.demo.shop.settings import ShopSettings
 from paysaga.demo.shop.till import Till, TillClosed
@@ -29,6 +29,7 @@ def create_app(settings: ShopSettings, paysaga: Settings) -> FastAPI:
     app.include_router(order_service.router)
     app.include_router(pages.router)
     app.include_router(checkout.router)
+    app.include_router(saved_cards.router)
     app.include_router(back_office.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))
     app.add_api_route("/health", _health)

@@ -38,7 +38,7 @@ async def pay_page(request: Request, who: SignedIn, order: OwnOrder, till: TheTi
     payment = await till.payment_of(order.order_id)
     if order.status is OrderStatus.PAID or (payment and payment["status"] in _NOTHING_TO_PAY):
         return _to(order)
-    return _form(request, who, order, payment)
+    return await _form(request, who, order, till, payment)
 
 
 @router.post("/my/orders/{order_id}/pay")
@@ -47,18 +47,26 @@ async def pay(
     who: SignedIn,
     order: OwnOrder,
     till: TheTill,
-    payment_method_id: Annotated[str, Form(pattern=r"^pm_\w+$", max_length=100)],
     key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
+    payment_method_id: Annotated[str, Form(pattern=r"^((pm|mtd)_\w+)?$", max_length=100)] = "",
 ) -> Response:
-    """Start the payment or try again; the customer goes where the first outcome sends them."""
+    """Start the payment or try again; the customer goes where the first outcome sends them.
+
+    Without a payment method it is paid on the gateway's page.
+    """
     payment = await till.payment_of(order.order_id)
+    address = request.client.host if request.client else None
     try:
         if payment and payment["status"] == "awaiting_retry":
-            payment = await till.retry(payment["id"], payment_method_id, key)
+            payment = await till.retry(payment["id"], payment_method_id or None, key, address)
+        elif not payment_method_id:
+            back = f"{_shop(request)}/my/orders/{order.order_id}"
+            payment = await till.open_page(_order_to_pay(request, order), back, key, address)
         else:
-            payment = await till.start(_order_to_pay(request, order), payment_method_id, key)
+            wanted = _order_to_pay(request, order)
+            payment = await till.start(wanted, payment_method_id, key, address)
     except TillClosed as closed:
-        return _form(request, who, order, payment, problem=str(closed))
+        return await _form(request, who, order, till, payment, problem=str(closed))
     if payment and payment["next_action"]:
         return RedirectResponse(payment["next_action"]["url"], 303)
     if payment and payment["status"] == "awaiting_retry":
@@ -122,10 +130,11 @@ async def cancel(
     return _to(order)
 
 
-def _form(
+async def _form(
     request: Request,
     who: SignedIn,
     order: ShopOrder,
+    till: Till,
     payment: Payment | None,
     problem: str | None = None,
 ) -> HTMLResponse:
@@ -139,6 +148,7 @@ def _form(
         payment=payment if waits else None,
         problem=problem,
         cards=TRIAL_CARDS,
+        saved=await till.methods_of(who.id),
         gateway=request.app.state.gateway,
         publishable_key=paysaga.stripe_publishable_key,
         key=uuid.uuid4().hex,
@@ -153,8 +163,12 @@ def _order_to_pay(request: Request, order: ShopOrder) -> dict[str, object]:
         "currency": order.currency,
         "description": PRODUCTS[order.product].name,
         "capture_method": "manual" if PRODUCTS[order.product].made_to_order else "automatic",
-        "return_url": f"{str(request.base_url).rstrip('/')}/return",
+        "return_url": f"{_shop(request)}/return",
     }
+
+
+def _shop(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
 
 
 def _version(payment: Payment | None, order: ShopOrder) -> str:

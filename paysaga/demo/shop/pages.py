@@ -1,7 +1,7 @@
 """The pages to look around on: the shelf, a product, signing in, a customer's orders."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -14,12 +14,25 @@ from paysaga.demo.shop.visitors import COOKIE, NotSignedIn, SignedIn, Visitor
 from paysaga.domain.money import Money
 
 SIGNS: Final = {"EUR": "€"}
+_WALLETS: Final = {"apple_pay": "Apple Pay", "google_pay": "Google Pay"}
 router: Final = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 def shown(price: Money) -> str:
     """A price as people read it."""
     return f"{SIGNS.get(price.currency, price.currency)}\u202f{price.major}"
+
+
+def paid_with(method: dict[str, Any] | None) -> str:
+    """The means of payment as its owner knows it."""
+    if method and method["kind"] == "paypal":
+        return "PayPal"
+    if not method or not method["last4"]:
+        return "your means of payment"
+    kind = f" {method['funding']}" if method["funding"] in {"debit", "prepaid"} else ""
+    card = f"{str(method['brand'] or 'account').capitalize()}{kind} •••• {method['last4']}"
+    wallet = method["wallet"]
+    return f"{_WALLETS.get(wallet, wallet)}, {card}" if wallet else card
 
 
 _TEMPLATES: Final = Environment(
@@ -30,6 +43,7 @@ _TEMPLATES: Final = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["shown"] = shown
+_TEMPLATES.filters["paid_with"] = paid_with
 _TEMPLATES.globals["products"] = PRODUCTS
 
 

@@ -21,6 +21,7 @@ _UNKNOWN: Final = (
 )
 
 Payment = dict[str, Any]
+Method = dict[str, Any]
 
 
 class TillClosed(Exception):
@@ -38,16 +39,31 @@ class Till:
         """The order's payment, if it has one."""
         return await self._asked("GET", f"/orders/{order_id}/payment")
 
-    async def start(self, order: dict[str, Any], method: str, key: str) -> Payment | None:
+    async def start(
+        self, order: dict[str, Any], method: str, key: str, address: str | None
+    ) -> Payment | None:
         """Pay an order; `None` if it has a payment already."""
+        body = order | {"payment_method_id": method}
+        return await self._asked("POST", "/payments", body, key=key, address=address)
+
+    async def open_page(
+        self, order: dict[str, Any], back: str, key: str, address: str | None
+    ) -> Payment | None:
+        """Have an order paid on the gateway's page; who gives up there comes `back`."""
+        page = {**order, "success_url": order["return_url"], "cancel_url": back}
+        del page["return_url"]
         return await self._asked(
-            "POST", "/payments", order | {"payment_method_id": method}, key=key
+            "POST", "/payments/checkout-session", page, key=key, address=address
         )
 
-    async def retry(self, payment_id: str, method: str, key: str) -> Payment | None:
-        """Try another method."""
-        body = {"payment_method_id": method}
-        return await self._asked("POST", f"/payments/{payment_id}/retry", body, key=key)
+    async def retry(
+        self, payment_id: str, method: str | None, key: str, address: str | None
+    ) -> Payment | None:
+        """Try another method, or open a new page."""
+        body = {"payment_method_id": method} if method else {}
+        return await self._asked(
+            "POST", f"/payments/{payment_id}/retry", body, key=key, address=address
+        )
 
     async def held(self) -> list[Payment]:
         """All payments whose money is held, newest first."""
@@ -72,18 +88,61 @@ class Till:
         question = f"wait={_NEWS_SECONDS}&version={payment['version']}"
         await self._asked("GET", f"/payments/{payment['id']}/status?{question}")
 
+    async def methods_of(self, customer_id: str) -> list[Method]:
+        """The customer's saved cards, the default one first, then the newest."""
+        saved = await self._methods(customer_id, "active")
+        there = [method for method in saved if method["reason"] != "removal_requested"]
+        return sorted(there, key=lambda method: not method["is_default"])
+
+    async def unconfirmed_methods_of(self, customer_id: str) -> list[Method]:
+        """Those that the customer has still to confirm with their bank."""
+        return await self._methods(customer_id, "requires_action")
+
+    async def method(self, method_id: str) -> Method | None:
+        """A saved card as it stands."""
+        return await self._asked("GET", f"/payment-methods/{method_id}")
+
+    async def save(self, order: dict[str, Any], key: str) -> Method | None:
+        """Save a card; one that is declined comes back as it was left. `None`: it is saved."""
+        return await self._asked("POST", "/payment-methods", order, key=key)
+
+    async def refresh_method(self, method_id: str) -> Method | None:
+        """Look at the gateway now: the customer has come back."""
+        return await self._asked("POST", f"/payment-methods/{method_id}/refresh")
+
+    async def make_default(self, method_id: str) -> Method | None:
+        """Have it be the customer's default."""
+        return await self._asked("PATCH", f"/payment-methods/{method_id}", {"is_default": True})
+
+    async def remove(self, method_id: str, key: str) -> Method | None:
+        """Take it from the customer."""
+        return await self._asked("DELETE", f"/payment-methods/{method_id}", key=key)
+
+    async def _methods(self, customer_id: str, status: str) -> list[Method]:
+        wanted = f"customer_id={customer_id}&status={status}&limit=100"
+        page = await self._asked("GET", f"/payment-methods?{wanted}")
+        return list(page["items"]) if page else []
+
     def run_of(self, payment_id: str) -> str:
         """The payment's run in the Temporal UI: for the curious."""
         ui = str(self._paysaga.temporal_ui_url).rstrip("/")
         return f"{ui}/namespaces/{self._paysaga.temporal_namespace}/workflows/{payment_id}"
 
     async def _asked(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        address: str | None = None,
     ) -> Payment | None:
         token = issue_token(self._paysaga, "shop", Role.SERVICE, _TOKEN_LIFETIME)
         headers = {"Authorization": f"Bearer {token}"}
         if key:
             headers["Idempotency-Key"] = key
+        if address:
+            headers["Paysaga-Customer-Address"] = address
         try:
             async with httpx.AsyncClient(timeout=_TIMEOUT, headers=headers) as http:
                 answer = await http.request(method, self._base + path, json=body)
@@ -92,9 +151,9 @@ class Till:
             raise TillClosed(_UNKNOWN if key else _CLOSED) from error
         if answer.is_success:
             return told
-        if told.get("payment") or answer.status_code in {404, 409}:
-            payment: Payment | None = told.get("payment")
-            return payment
+        left: Payment | None = told.get("payment") or told.get("payment_method")
+        if left or answer.status_code in {404, 409}:
+            return left
         why = [told.get("detail", "The payment was not taken. Try again.")]
         why += [wrong["message"] for wrong in told.get("errors", ())]
         raise TillClosed(" ".join(why))

@@ -1,87 +1,27 @@
-// Gives the card straight to the gateway and sends the shop nothing but the gateway's token.
+// The ways to pay beside a new card: a saved one, whose id the shop knows, and PayPal.
 "use strict";
 
-const form = document.getElementById("pay");
-const field = (id) => document.getElementById(id);
 const label = field("pay-label").textContent;
+const ways = [...form.querySelectorAll("input[name=way]")];
+const chosen = () => ways.find((way) => way.checked).value;
 
-function choose(way) {
-  field("by-card").checked = way === "card";
-  field("by-paypal").checked = way === "paypal";
-  field("card").hidden = way !== "card";
-  field("paypal").hidden = way !== "paypal";
+const goingOn = { paypal: "Continue to PayPal", page: "Continue to the payment page" };
+
+// Not every way is offered each time: a payment stays with the gateway's page, or without it.
+choose = (way) => {
+  for (const each of ways) each.checked = each.value === way;
+  for (const panel of ["card", "paypal", "page"]) field(panel).hidden = panel !== way;
+  field("card-hint").hidden = way !== "card";
   for (const id of ["number", "expiry", "cvc"]) field(id).disabled = way !== "card";
-  field("pay-label").textContent = way === "card" ? label : "Continue to PayPal";
-}
+  field("pay-label").textContent = goingOn[way] || label;
+};
 
-function busy(isBusy) {
-  field("pay-button").disabled = isBusy;
-  form.querySelector(".spinner").hidden = !isBusy;
-}
+chosenToken = async () => {
+  const way = chosen();
+  if (way === "card") return tokenOf(cardDetails());
+  if (way === "page") return "";
+  return way === "paypal" ? tokenOf(new URLSearchParams({ type: "paypal" })) : way;
+};
 
-function complain(text) {
-  field("problem").textContent = text;
-  field("problem").hidden = !text;
-}
-
-function details() {
-  const values = new URLSearchParams();
-  if (field("by-paypal").checked) {
-    values.set("type", "paypal");
-    return values;
-  }
-  const [month = "", year = ""] = field("expiry").value.split("/").map((part) => part.trim());
-  values.set("type", "card");
-  values.set("card[number]", field("number").value.replace(/\D/g, ""));
-  values.set("card[exp_month]", month);
-  values.set("card[exp_year]", year.length === 2 ? "20" + year : year);
-  values.set("card[cvc]", field("cvc").value.trim());
-  return values;
-}
-
-async function tokenOf(values) {
-  const answer = await fetch(form.dataset.gateway + "/v1/payment_methods", {
-    method: "POST",
-    headers: { Authorization: "Bearer " + form.dataset.key },
-    body: values,
-  });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error.message);
-  return told.id;
-}
-
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  complain("");
-  busy(true);
-  try {
-    form.elements.payment_method_id.value = await tokenOf(details());
-    form.submit();
-  } catch (error) {
-    busy(false);
-    complain(error instanceof TypeError ? "The payment gateway does not answer. Try again soon." : error.message);
-  }
-});
-
-field("by-card").addEventListener("change", () => choose("card"));
-field("by-paypal").addEventListener("change", () => choose("paypal"));
-field("number").addEventListener("input", ({ target }) => {
-  target.value = target.value.replace(/\D/g, "").replace(/(.{4})(?=.)/g, "$1 ");
-});
-field("expiry").addEventListener("input", ({ target, inputType }) => {
-  const digits = target.value.replace(/\D/g, "").slice(0, 4);
-  const split = digits.length > 2 || (digits.length === 2 && inputType !== "deleteContentBackward");
-  target.value = split ? digits.slice(0, 2) + " / " + digits.slice(2) : digits;
-});
-for (const chip of document.querySelectorAll(".chip")) {
-  chip.addEventListener("click", () => {
-    choose("card");
-    field("number").value = chip.dataset.number;
-    field("expiry").value = "12 / 34";
-    field("cvc").value = "123";
-    complain("");
-    field("pay-button").focus();
-  });
-}
-// The browser's back button shows this page as it was left: ready again.
-window.addEventListener("pageshow", () => { busy(false); choose(field("by-paypal").checked ? "paypal" : "card"); });
+for (const way of ways) way.addEventListener("change", () => choose(way.value));
+window.addEventListener("pageshow", () => choose(chosen()));

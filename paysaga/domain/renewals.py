@@ -1,0 +1,95 @@
+"""A hold that would end too soon is replaced: the new one is there before the old one goes.
+
+Meanwhile two intents may hold money. The payment's `intent_id` is the one that counts; the other
+stands beside it in the row until the gateway has proved that it holds nothing.
+"""
+
+from datetime import datetime
+
+from paysaga.domain.captures import REMINDER, hold_ends
+from paysaga.domain.intent import Intent, IntentStatus
+from paysaga.domain.payment import Change, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
+from paysaga.domain.steps import WORKFLOW, IllegalMove, changed, known_by, moved
+
+
+def is_due(state: PaymentState, at: datetime) -> bool:
+    """Whether the hold is near its end, and that is too soon. Each hold is replaced once."""
+    ends, wanted = state.capture_until, state.renew_hold_until
+    if state.status is not PaymentStatus.AUTHORIZED or ends is None or wanted is None:
+        return False
+    is_tried = state.reason is Reason.HOLD_NOT_RENEWED
+    return ends < wanted and at >= ends - REMINDER and not is_tried
+
+
+def began(state: PaymentState, intent: Intent, at: datetime) -> tuple[Change, ...]:
+    """The new intent is there: from now on it may come to hold the money, too.
+
+    Raises:
+        IllegalMove: Another one may hold money still.
+    """
+    if state.other_intent_open:
+        raise IllegalMove(f"{state.id} has another intent already")
+    after = moved(
+        state,
+        state.status,
+        Reason.HOLD_RENEWING,
+        at,
+        other_intent_id=intent.id,
+        other_intent_open=True,
+    )
+    return (changed(after),)
+
+
+def why_not(state: PaymentState, intent: Intent, at: datetime) -> str:
+    """What keeps the new hold from taking the old one's place; nothing if it is empty."""
+    if intent.status is not IntentStatus.REQUIRES_CAPTURE:
+        return intent.decline.code if intent.decline else f"the new hold is {intent.status}"
+    if intent.money != state.money or intent.capturable != state.amount_authorized:
+        return f"the new hold is of {intent.capturable} minor units of {intent.money}"
+    # Else each hold would be replaced as soon as it is there.
+    if state.capture_until is None or hold_ends(intent, at) - state.capture_until < REMINDER:
+        return "the new hold would not last longer"
+    return ""
+
+
+def renewed(state: PaymentState, intent: Intent, at: datetime) -> tuple[Change, ...]:
+    """The new hold counts, until the shop wants no hold any more; the old one is the other now."""
+    ends = hold_ends(intent, at)
+    after = moved(
+        known_by(state, intent),
+        state.status,
+        Reason.HOLD_RENEWED,
+        at,
+        other_intent_id=state.intent_id,
+        capture_until=min(ends, state.renew_hold_until or ends),
+    )
+    return (changed(after),)
+
+
+def not_renewed(state: PaymentState, at: datetime, why: str) -> tuple[Change, ...]:
+    """The old hold stays and ends when it does: the shop is told, a day before."""
+    if state.status is not PaymentStatus.AUTHORIZED:
+        return ()
+    after = moved(state, state.status, Reason.HOLD_NOT_RENEWED, at)
+    return (changed(after).model_copy(update={"note": why}),)
+
+
+def released(state: PaymentState, at: datetime) -> tuple[Change, ...]:
+    """The gateway shows that the other intent holds nothing (any more)."""
+    after = moved(state, state.status, state.reason, at, other_intent_open=False)
+    return (Change(state=after, actor=WORKFLOW, reason=Reason.OTHER_HOLD_RELEASED),)
+
+
+def restored(state: PaymentState, at: datetime) -> tuple[Change, ...]:
+    """The other intent was captured behind our back: it is the one that counts."""
+    after = moved(
+        state,
+        state.status,
+        state.reason,
+        at,
+        intent_id=state.other_intent_id,
+        other_intent_id=state.intent_id,
+        charge_id=None,
+    )
+    return (Change(state=after, actor=WORKFLOW, reason=Reason.HOLD_RESTORED),)
