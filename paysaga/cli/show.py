@@ -173,6 +173,9 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
     if told["status"] == "authorized":
         moved.append(f"{shown_amount(told['amount_authorized'], told['currency'])} held")
         until = told["capture_until"]
+    elif told["amount_captured"] and told["amount_authorized"] > told["amount_captured"]:
+        let_go = told["amount_authorized"] - told["amount_captured"]
+        moved.append(f"{shown_amount(let_go, told['currency'])} let go")
     return [
         (name, value)
         for name, value in (
@@ -184,11 +187,17 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
             ("Method", card),
             ("Attempts", attempts),
             ("Until", shown_moment(until) if until else ""),
+            ("Renewed", _renewed(told)),
             ("Decline", told["decline_code"] or ""),
             ("Gateway", told["gateway_payment_intent_id"] or ""),
         )
         if value
     ]
+
+
+def _renewed(told: dict[str, Any]) -> str:
+    until = told["renew_hold_until"]
+    return f"until {shown_moment(until)}" if until and told["status"] == "authorized" else ""
 
 
 def _payments(items: list[dict[str, Any]]) -> Table:

@@ -22,9 +22,11 @@ PAYMENT: dict[str, Any] = {
     "reason": "declined",
     "amount": 6450,
     "currency": "EUR",
+    "amount_authorized": 0,
     "amount_captured": 0,
     "amount_refunded": 0,
     "amount_refund_pending": 0,
+    "renew_hold_until": None,
     "attempts_used": 1,
     "attempts_left": 2,
     "action_until": None,
@@ -321,6 +323,28 @@ class TestCapture:
         assert 0 == ran.code
         assert "64.50 EUR held" in ran.out
         assert "2026-11-28 11:00:00" in ran.out
+        assert "Renewed" not in ran.out
+
+    def test_until_when_it_is_renewed(self, shop: FakeApi, run: Run) -> None:
+        """
+        A hold that is replaced before it ends has two moments: this one's end and the last one's.
+        """
+        renewed = {**HELD, "renew_hold_until": "2026-12-24T11:00:00Z"}
+        shop.answers[f"/api/v1/payments/{PAYMENT['id']}"] = (200, renewed)
+
+        told = run("payments", "show", PAYMENT["id"]).out
+
+        assert "2026-11-28 11:00:00" in told
+        assert "until 2026-12-24 11:00:00" in told
+
+    def test_what_a_part_has_let_go(self, shop: FakeApi, run: Run) -> None:
+        """
+        A part was taken: the rest is the customer's again, and is told as that.
+        """
+        taken = {**HELD, "status": "succeeded", "amount_captured": 5000}
+        shop.answers[f"/api/v1/payments/{PAYMENT['id']}"] = (200, taken)
+
+        assert "50.00 EUR captured, 14.50 EUR let go" in run("payments", "show", PAYMENT["id"]).out
 
     @pytest.mark.parametrize(
         ("typed", "sent"), [([], 6450), (["--amount", "50"], 5000), (["--amount", "50.5"], 5050)]
