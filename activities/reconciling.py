@@ -10,7 +10,8 @@ from temporalio import activity
 
 from paysaga.database.balances import held
 from paysaga.database.engine import Sessions
-from paysaga.database.reconciliation import Books, Owner, Reconciliations
+from paysaga.database.owners import owners
+from paysaga.database.reconciliation import Books, Reconciliations
 from paysaga.database.steps import standing, write
 from paysaga.domain.fees import fee_booked
 from paysaga.domain.ledger import Account
@@ -18,6 +19,7 @@ from paysaga.domain.message import Message
 from paysaga.domain.money import Money
 from paysaga.domain.reconciliation import Drift
 from paysaga.domain.reports import Report
+from paysaga.domain.strangers import Owner
 
 PAGE: Final = 20
 
@@ -98,7 +100,7 @@ class Reconciling:
     @activity.defn
     async def owners_of(self, wanted: IntentIds) -> Owners:
         """Whose these intents are."""
-        return Owners(owners=tuple(await self._found.owners(wanted.intents)))
+        return Owners(owners=tuple(await owners(self._sessions, wanted.intents)))
 
     @activity.defn
     async def note_findings(self, findings: Findings) -> None:

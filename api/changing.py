@@ -8,7 +8,7 @@ from fastapi import Response
 
 from api.answers import is_refused_by_a_bank, outcome, payment_view, replayed
 from api.bodies import Body, CaptureBody, RetryOrder
-from api.chosen import chosen
+from api.chosen import check_renewable, chosen
 from api.connections import Connections
 from api.identity import Caller
 from api.refusals import (
@@ -161,7 +161,10 @@ class Changing:
         elif self._state.is_hosted:
             why = "It is chosen on the payment page: leave it out."
             raise Invalid("payment_method_id", why)
-        return (await chosen(self._here, self._state.customer_id, method_id)).token
+        method = await chosen(self._here, self._state.customer_id, method_id)
+        if self._state.renew_hold_until is not None:
+            check_renewable(method)
+        return method.token
 
     async def _now(self) -> PaymentState:
         return await self._here.reads.payment(self._state.id) or self._state

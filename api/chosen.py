@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from api.connections import Connections
-from api.refusals import MethodMissing
+from api.refusals import Invalid, MethodMissing
 
 
 class Chosen(NamedTuple):
@@ -12,6 +12,17 @@ class Chosen(NamedTuple):
     token: str
     gateway_customer_id: str | None = None
     is_saved: bool = False
+
+
+def check_renewable(method: Chosen | None) -> None:
+    """A hold is renewed while nobody is there: only a method that was saved for that will do.
+
+    Raises:
+        Invalid: It was not, or none is chosen.
+    """
+    if method is None or not method.is_saved:
+        told = "A hold is renewed with a saved payment method only."
+        raise Invalid("payment_method_id", told)
 
 
 async def chosen(here: Connections, customer_id: str, method_id: str) -> Chosen:

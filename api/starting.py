@@ -8,7 +8,7 @@ from structlog.contextvars import bind_contextvars
 from api.answers import address as address_of
 from api.answers import is_refused_by_a_bank, payment_view
 from api.bodies import CheckoutOrder, PaymentOrder
-from api.chosen import Chosen, chosen
+from api.chosen import Chosen, check_renewable, chosen
 from api.connections import Connections
 from api.customers import check_address, check_customer, customer_of
 from api.identity import Caller
@@ -122,10 +122,10 @@ class Start:
         return await chosen(self._here, self._customer_id, self._order.payment_method_id)
 
     def _check_renewal(self, method: Chosen | None) -> None:
-        """A hold is renewed while nobody is there: only a method that was saved for that will do.
+        """Whether it can be renewed, and that long.
 
         Raises:
-            Invalid: It cannot be renewed, or not that long.
+            Invalid: It cannot.
         """
         until = self._renew_until
         if until is None:
@@ -134,9 +134,7 @@ class Start:
         if not timedelta() < ahead <= _LONGEST_HOLD:
             told = f"A hold is renewed for {_LONGEST_HOLD.days} days at most, and not in the past."
             raise Invalid("renew_hold_until", told)
-        if method is None or not method.is_saved:
-            told = "A hold is renewed with a saved payment method only."
-            raise Invalid("payment_method_id", told)
+        check_renewable(method)
 
     @property
     def _renew_until(self) -> datetime | None:

@@ -244,7 +244,7 @@ class FakeRecords:
         taken = all(_is_same(change, self.changes[change.state.version - 1]) for change in known)
         for change in batch.changes if taken else ():
             if change.state.version > len(self.changes):
-                self._keep_key_once(change)
+                self._keep_rules(change)
             if change.state.version == len(self.changes) + 1:
                 self.changes.append(change)
             elif change.state.version > len(self.changes):
@@ -265,10 +265,13 @@ class FakeRecords:
     async def payment_of(self, gateway_id: str) -> str | None:
         return self.owners.get(gateway_id)
 
-    def _keep_key_once(self, change: Change) -> None:
+    def _keep_rules(self, change: Change) -> None:
+        """Those of the database that a run could break."""
         keys = {before.request.key for before in self.changes if before.request}
         if change.request and change.request.key in keys:
             raise ApplicationError("the key was used before", type="NotWritable")
+        if change.state.intent_id == change.state.other_intent_id is not None:
+            raise ApplicationError("two intents are one", type="NotWritable")
 
     @property
     def state(self) -> PaymentState:

@@ -48,21 +48,28 @@ class Collection(Asking):
             StripeCalls.create_intent, _with_keys(order), f"open an intent of {order.money}"
         )
 
-    async def open_another(self, order: IntentOrder) -> Intent | None:
-        """Make one more intent; `None` if the bill was over before the gateway answered."""
+    async def open_another(
+        self, order: IntentOrder, time_left: Callable[[], timedelta], is_late: Callable[[], bool]
+    ) -> Intent | None:
+        """Make one more intent; `None` if it was too late for it before the gateway answered."""
         return await self.ask_while(
             StripeCalls.create_intent,
             _with_keys(order),
             f"open another intent of {order.money}",
-            self._bill.is_over,
+            lambda: self._bill.is_over() or is_late(),
+            time_left,
         )
 
     async def confirm(
-        self, order: ConfirmOrder, time_left: Callable[[], timedelta]
+        self,
+        order: ConfirmOrder,
+        time_left: Callable[[], timedelta],
+        is_late: Callable[[], bool] = lambda: False,
     ) -> Intent | None:
-        """Take the money; `None` if the bill was over before its outcome was known.
+        """Take the money; `None` if it was too late for it before its outcome was known.
 
-        No try lasts longer than there is `time_left` for the money to be of use.
+        That is when the bill is over. No try lasts longer than there is `time_left` for the money
+        to be of use.
         """
         return await self.ask_while(
             StripeCalls.confirm_intent,
@@ -70,7 +77,7 @@ class Collection(Asking):
                 update={"generation": tries.generation, "is_repeat": tries.may_be_sent}
             ),
             f"attempt {order.attempt}: confirm",
-            self._bill.is_over,
+            lambda: self._bill.is_over() or is_late(),
             time_left,
         )
 

@@ -97,7 +97,11 @@ class Comparison:
     async def _look(self, payments: Sequence[InDatabase]) -> list[Compared]:
         if not payments:
             return []
-        gateway, runs = await asyncio.gather(self._audit(payments), self.runs(payments))
+        refs = tuple(  # by the intents that the histories name
+            AuditRef(payment_id=kept.payment_id, intent_id=kept.history.gateway_id)
+            for kept in payments
+        )
+        gateway, runs = await asyncio.gather(shown_at_gateway(refs), self.runs(payments))
         now = workflow.now()
         return [
             Compared(kept, shown, run, compared(kept, shown, run, now))
@@ -112,25 +116,6 @@ class Comparison:
         )
         return books.payments
 
-    async def _audit(self, payments: Sequence[InDatabase]) -> Sequence[AtGateway]:
-        """What the gateway shows, by the intents that the histories name."""
-        refs = tuple(
-            AuditRef(payment_id=kept.payment_id, intent_id=kept.history.gateway_id)
-            for kept in payments
-        )
-        try:
-            told = await workflow.execute_activity_method(
-                StripeAudit.audit_payments,
-                AuditOrder(payments=refs),
-                **(policies.AUDIT | {"summary": f"look at {len(refs)} payments"}),
-            )
-        except ActivityError as error:
-            raise_if_canceled(error)
-            workflow.logger.exception("the gateway could not be looked at")
-            why = "the look at the gateway failed"
-            return [AtGateway(payment_id=ref.payment_id, trouble=why) for ref in refs]
-        return told.payments
-
     async def runs(self, payments: Sequence[InDatabase]) -> Sequence[InWorkflow]:
         """How the payments' runs stand."""
         refs = tuple(
@@ -143,6 +128,22 @@ class Comparison:
             **(policies.RUNS | {"summary": f"the runs of {len(refs)} payments"}),
         )
         return told.payments
+
+
+async def shown_at_gateway(refs: tuple[AuditRef, ...]) -> Sequence[AtGateway]:
+    """What the gateway shows of these payments, in the same order."""
+    try:
+        told = await workflow.execute_activity_method(
+            StripeAudit.audit_payments,
+            AuditOrder(payments=refs),
+            **(policies.AUDIT | {"summary": f"look at {len(refs)} payments"}),
+        )
+    except ActivityError as error:
+        raise_if_canceled(error)
+        workflow.logger.exception("the gateway could not be looked at")
+        why = "the look at the gateway failed"
+        return [AtGateway(payment_id=ref.payment_id, trouble=why) for ref in refs]
+    return told.payments
 
 
 async def _open_repair(payment_id: str) -> None:

@@ -17,9 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from paysaga.domain.transitions import shown
 
 from workflows import policies
-from workflows.collection import Collection
+from workflows.collection import Collection, Refused
 from workflows.evidence import Evidence
 from workflows.record import OrderTaken, Record, call_an_operator
+from workflows.renewal import BothCaptured
 from workflows.settlement import Settlement
 
 
@@ -88,10 +89,12 @@ class Judgement(Evidence):
             )
         self._evidence = found
 
-    async def cannot_tell(self, why: str) -> None:
+    async def cannot_tell(self, refused: Refused) -> None:
         """The gateway will not show the payment: if nobody is at it, a person must look."""
-        if not self._state.is_over:
-            await self.park(Reason.RUN_LOST, f"the payment's run is gone; {why}")
+        if isinstance(refused, BothCaptured):
+            await self.park(Reason.GATEWAY_MISMATCH, refused.message)
+        elif not self._state.is_over:
+            await self.park(Reason.RUN_LOST, f"the payment's run is gone; {refused.message}")
 
     async def judge(self, intent: Intent, *, asked: bool) -> None:
         """What the gateway shows of the intent, held against the row."""

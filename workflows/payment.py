@@ -64,7 +64,7 @@ class PaymentWorkflow:
         )
         self._holding = Holding(self._record, self._collection, self._watch, self._observe)
         self._way = self._way_of(payment)
-        self._renewal = Renewal(payment, self._record, self._collection, self._way)
+        self._renewal = Renewal(payment, self._record, self._collection, self._way, self._holding)
         self._refreshes = 0
         self._refresh_from = workflow.now()
         self._is_refreshing = False

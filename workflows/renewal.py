@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
 
@@ -9,22 +10,39 @@ with workflow.unsafe.imports_passed_through():
     from activities.stripe_orders import CloseOrder, ConfirmOrder, IntentOrder
     from paysaga.domain import renewals as rules
     from paysaga.domain.intent import Intent, IntentStatus
-    from paysaga.domain.payment import Payment, PaymentState
+    from paysaga.domain.payment import Attempt, Change, Payment, PaymentState
     from paysaga.domain.transitions import shown
 
 from workflows.collection import Collection, Refused
+from workflows.holding import Holding
 from workflows.record import Record
 from workflows.ways import Way
 
 
-class Renewal:
-    """One payment's hold while it is replaced. The new intent is written down unconfirmed."""
+class BothCaptured(Refused):
+    """The customer has paid twice: which of the two goes back is a person's to decide."""
 
-    def __init__(self, payment: Payment, record: Record, collection: Collection, way: Way) -> None:
+
+class Renewal:
+    """One payment's hold while it is replaced. The new intent is written down unconfirmed.
+
+    A capture does not wait for a gateway that does not answer: it takes the old hold.
+    """
+
+    def __init__(
+        self,
+        payment: Payment,
+        record: Record,
+        collection: Collection,
+        way: Way,
+        holding: Holding,
+    ) -> None:
         self._payment = payment
         self._record = record
         self._collection = collection
         self._way = way
+        self._holding = holding
+        self._until = workflow.now()
 
     @property
     def is_due(self) -> bool:
@@ -38,6 +56,7 @@ class Renewal:
             Refused: The gateway will not let go of the other hold.
         """
         decision = self._state.version
+        self._until = rules.give_up_at(self._state, workflow.now())
         opened, why = await self._opened(decision)
         if opened is None:
             await self._not_renewed(why)
@@ -47,11 +66,10 @@ class Renewal:
         if fresh is not None and not why:
             self._way.intent = fresh
             await self._record.move(lambda state, _: rules.renewed(state, fresh, workflow.now()))
+        else:
+            await self._not_renewed(why)  # at once: the rest may take as long as it does
         instead = await self.settle()
-        if why:
-            await self._not_renewed(why)
-            return instead
-        return instead or fresh
+        return instead if why else instead or fresh
 
     async def settle(self) -> Intent | None:
         """Let go of the other hold; the intent that counts instead, if the other was captured."""
@@ -60,7 +78,9 @@ class Renewal:
     async def _opened(self, decision: int) -> tuple[Intent | None, str]:
         """The new intent, or why there is none that we know: unconfirmed, it would do no harm."""
         try:
-            opened = await self._collection.open_another(self._order(decision))
+            opened = await self._collection.open_another(
+                self._order(decision), self._time_left, self._is_late
+            )
         except Refused as refused:
             return None, refused.message
         return opened, "" if opened else "there was no time left for it"
@@ -78,7 +98,7 @@ class Renewal:
             renewal=decision,
         )
         try:
-            fresh = await self._collection.confirm(order, self._time_left)
+            fresh = await self._collection.confirm(order, self._time_left, self._is_late)
         except Refused as refused:
             return None, refused.message
         if fresh is None:
@@ -86,6 +106,8 @@ class Renewal:
         return fresh, rules.why_not(self._state, fresh, workflow.now())
 
     async def _not_renewed(self, why: str) -> None:
+        if self._holding.is_capturing:
+            return  # if that is refused, it may be renewed yet
         workflow.logger.warning("the hold is not renewed", extra={"why": why})
         await self._record.move(lambda state, _: rules.not_renewed(state, workflow.now(), why))
 
@@ -110,10 +132,10 @@ class Renewal:
         self._way.intent = intent
 
     def _time_left(self) -> timedelta:
-        until = self._state.capture_until
-        if until is None:
-            raise AssertionError("a hold without an end is renewed")
-        return until - workflow.now()
+        return self._until - workflow.now()
+
+    def _is_late(self) -> bool:
+        return self._holding.is_capturing or workflow.now() >= self._until
 
     @property
     def _state(self) -> PaymentState:
@@ -129,32 +151,38 @@ async def let_go_of_the_other(
     the hold that was to replace it is let go. Captured and all given back it holds nothing.
 
     Raises:
-        Refused: The gateway will not cancel it, or both were captured: that is a person's.
+        BothCaptured: Nothing more may be done by itself.
+        Refused: The gateway will not cancel it.
     """
     instead = None
     while record.state.other_intent_open:
         state = record.state
+        intent_id = str(state.other_intent_id)
         other = await collection.close(
-            CloseOrder(
-                payment_id=state.id,
-                intent_id=str(state.other_intent_id),
-                decision=state.version,
-            )
+            CloseOrder(payment_id=state.id, intent_id=intent_id, decision=state.version)
         )
         if other.status is IntentStatus.CANCELED or await _is_given_back(other, collection):
-            await record.move(lambda state, _: rules.released(state, workflow.now()))
+            await record.move(partial(_released, intent_id))
         elif other.status is not IntentStatus.SUCCEEDED:
             raise Refused(f"the other hold cannot be let go: {shown(other)}")
         elif await _has_money(str(state.intent_id), collection):
-            raise Refused(
+            raise BothCaptured(
                 f"both holds were captured, {state.intent_id} and {other.id}: refund one of them at"
                 " the gateway, then look again"
             )
         else:
             instead = other
             counts(other)
-            await record.move(lambda state, _: rules.restored(state, workflow.now()))
+            await record.move(partial(_restored, intent_id))
     return instead
+
+
+def _released(intent_id: str, state: PaymentState, _: Attempt) -> tuple[Change, ...]:
+    return rules.released(state, intent_id, workflow.now())
+
+
+def _restored(intent_id: str, state: PaymentState, _: Attempt) -> tuple[Change, ...]:
+    return rules.restored(state, intent_id, workflow.now())
 
 
 async def _has_money(intent_id: str, collection: Collection) -> bool:

@@ -198,7 +198,7 @@ class RepairWorkflow:
             await steps.judgement.look()
         except Refused as refused:
             workflow.logger.warning("the gateway refuses to tell", extra={"why": refused.message})
-            await steps.judgement.cannot_tell(refused.message)
+            await steps.judgement.cannot_tell(refused)
 
     async def _turn(self, request: RepairRequest | Approval) -> PaymentState:
         """Wait until the requests before are done, and this one, too."""

@@ -20,6 +20,7 @@ from workflows import policies
 from workflows.collection import Refused
 from workflows.judgement import Judgement
 from workflows.record import Record
+from workflows.renewal import BothCaptured
 from workflows.requests import NotRepaired, RepairRequest
 from workflows.reservation import Reservation
 from workflows.settlement import Settlement
@@ -52,8 +53,8 @@ class RepairSteps:
         """
         try:
             await self.judgement.let_go_of_the_other()
-        except Refused:
-            if request.kind not in _BY_EVIDENCE:
+        except Refused as refused:
+            if request.kind not in _BY_EVIDENCE or isinstance(refused, BothCaptured):
                 raise
             workflow.logger.warning("the other hold cannot be let go: evidence counts")
         match request.kind:
@@ -100,6 +101,10 @@ class RepairSteps:
 
     async def _attach(self, gateway_id: str, by: Said) -> None:
         state = self._state
+        if gateway_id == state.other_intent_id:
+            raise NotRepaired(
+                f"{gateway_id} is the payment's other hold, which counts by itself if it has money"
+            )
         intent = await self.judgement.show(gateway_id)
         if intent is None:
             raise AssertionError("a repair looks until it sees")

@@ -192,8 +192,10 @@ class SavedMethodWorkflow:
                 await self._set_up()
             if self._method.is_open and self._setup is not None:
                 closed = await self._cancel()
-                if closed.status is SetupStatus.SUCCEEDED:
+                if closed.status in {SetupStatus.SUCCEEDED, SetupStatus.PROCESSING}:
                     await self._observe(closed)
+                if closed.status is SetupStatus.PROCESSING:
+                    return  # the gateway decides yet: its event begins a look
         except Refused:
             workflow.logger.exception("the gateway refuses to cancel the set-up")
         await self._fail(SaveReason.RUN_CANCELED)

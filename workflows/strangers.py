@@ -10,10 +10,12 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.reconciling import IntentIds, Reconciling
     from activities.run_results import RunRef, RunRefs, run_results
-    from activities.stripe_audit import Movement
-    from paysaga.domain.reconciliation import Drift, InWorkflow, unknown_money
+    from activities.stripe_audit import AuditRef, Movement
+    from paysaga.domain.reconciliation import Drift, InWorkflow
+    from paysaga.domain.strangers import Owner, money_beside, unknown_money
 
 from workflows import addresses, policies
+from workflows.comparison import shown_at_gateway
 
 _LONGEST = 1000
 
@@ -58,7 +60,23 @@ class Strangers:
             if owner.updated_at < self._began and not self._since <= owner.updated_at < self._until
         }
         strange = {subject: moved for subject, moved in by_subject.items() if subject not in known}
-        return Found(tuple(sorted(known)), tuple(sorted(quiet)), await _drifts(strange))
+        beside = await _money_beside([owner for owner in told.owners if owner.is_beside])
+        known -= {drift.subject for drift in beside}
+        drifts = (*beside, *await _drifts(strange))
+        return Found(tuple(sorted(known)), tuple(sorted(quiet)), drifts)
+
+
+async def _money_beside(owners: Sequence[Owner]) -> tuple[Drift, ...]:
+    """What is left at intents that do not count: what came there has to be given back."""
+    if not owners:
+        return ()
+    refs = tuple(AuditRef(payment_id=it.payment_id, intent_id=it.intent_id) for it in owners)
+    shown = await shown_at_gateway(refs)
+    return tuple(
+        drift
+        for owner, found in zip(owners, shown, strict=True)
+        if (drift := money_beside(owner.intent_id, found)) is not None
+    )
 
 
 async def _drifts(strange: dict[str, list[Movement]]) -> tuple[Drift, ...]:

@@ -180,6 +180,7 @@ _REQUEST_NUMBER: Final = select(STATUS_HISTORY.c.number).where(
 _GATEWAY_CUSTOMER: Final = select(CUSTOMERS.c.gateway_customer_id).where(CUSTOMERS.c.id == _THIS)
 _PAYMENT_OF: Final = union_all(
     select(PAYMENTS.c.id).where(PAYMENTS.c.intent_id == _THIS),
+    select(PAYMENTS.c.id).where(PAYMENTS.c.other_intent_id == _THIS),
     select(PAYMENTS.c.id).where(PAYMENTS.c.session_id == _THIS),
     select(PAYMENTS.c.id).where(PAYMENTS.c.charge_id == _THIS),
     select(ATTEMPTS.c.payment_id).where(ATTEMPTS.c.charge_id == _THIS),

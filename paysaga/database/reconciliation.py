@@ -12,7 +12,6 @@ from sqlalchemy import (
     case,
     func,
     literal,
-    or_,
     select,
     tuple_,
     update,
@@ -33,7 +32,7 @@ from paysaga.database.tables import (
 from paysaga.domain import ids
 from paysaga.domain.ledger import Account
 from paysaga.domain.message import Message
-from paysaga.domain.payment import FINAL, Fulfillment, PaymentStatus
+from paysaga.domain.payment import Fulfillment, PaymentStatus
 from paysaga.domain.reconciliation import Drift, DriftKind, Facts, InDatabase
 from paysaga.domain.reports import Report
 
@@ -43,14 +42,6 @@ class Books(Message):
 
     payments: tuple[InDatabase, ...]
     next: str | None = None
-
-
-class Owner(Message):
-    """The payment that an intent belongs to, and when it was last changed."""
-
-    intent_id: str
-    payment_id: str
-    updated_at: AwareDatetime
 
 
 class NotedDrift(Drift):
@@ -96,28 +87,6 @@ class Reconciliations:
         wanted = _BOOKS.where(PAYMENTS.c.id.in_(payment_ids)).order_by(PAYMENTS.c.id)
         async with reading(self._sessions) as session:
             return Books(payments=await _books(session, (await session.execute(wanted)).all()))
-
-    async def owners(self, intents: dict[str, str | None]) -> list[Owner]:
-        """Whose these intents are. By the payment that an intent names, only while it is open.
-
-        An open payment hears of its intent when the gateway has answered; one that is over and
-        knows of none has taken no money.
-        """
-        named = {payment: intent for intent, payment in intents.items() if payment is not None}
-        unheard = PAYMENTS.c.intent_id.is_(None) & PAYMENTS.c.status.not_in(sorted(FINAL))
-        wanted = select(PAYMENTS.c.id, PAYMENTS.c.intent_id, PAYMENTS.c.updated_at).where(
-            or_(PAYMENTS.c.intent_id.in_(intents), PAYMENTS.c.id.in_(named) & unheard)
-        )
-        async with reading(self._sessions) as session:
-            rows = await session.execute(wanted)
-            return [
-                Owner(
-                    intent_id=row.intent_id or named[row.id],
-                    payment_id=row.id,
-                    updated_at=row.updated_at,
-                )
-                for row in rows
-            ]
 
     async def begin(self, report: Report) -> Report:
         """Write the report down; one that is there stays as it is."""

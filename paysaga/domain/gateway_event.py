@@ -235,6 +235,8 @@ def _is_news(event: GatewayEvent, state: PaymentState) -> bool:
     """Whether a payment that is over does not know it: the gateway is to be compared with it."""
     if state.status in WITHOUT_MONEY and state.reason is Reason.REFUNDED:
         return event.tells_of_a_lost_refund  # its money came and went
+    other = state.other_intent_id
+    is_beside = other is not None and event.about.intent_id == other
     match event.type:
         case (
             "payment_intent.succeeded"
@@ -242,9 +244,9 @@ def _is_news(event: GatewayEvent, state: PaymentState) -> bool:
             | "checkout.session.completed"
             | "checkout.session.async_payment_succeeded"
         ):
-            return state.status in WITHOUT_MONEY
+            return state.status in WITHOUT_MONEY or (is_beside and state.other_intent_open)
         case "payment_intent.canceled":
-            return state.status is PaymentStatus.SUCCEEDED
+            return state.status is PaymentStatus.SUCCEEDED and not is_beside
         case "charge.refunded":
             told = event.about.money(event.about.amount_refunded)
             return told is None or told.minor > state.amount_refunded

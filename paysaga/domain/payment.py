@@ -187,6 +187,7 @@ class PaymentState(Message):
     renew_hold_until: AwareDatetime | None = None
     other_intent_id: str | None = None
     other_intent_open: bool = False
+    renewal_failed: bool = False
     amount_captured: int = 0
     amount_refunded: int = 0
     amount_refund_pending: int = 0

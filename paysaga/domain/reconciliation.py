@@ -169,17 +169,6 @@ def not_compared(subject: str, why: str) -> Drift:
     return Drift(subject=subject, kind=_K.NOT_COMPARED, wrong=Side.UNCLEAR, at_gateway=why)
 
 
-def unknown_money(subject: str, shown: str, run: InWorkflow | None) -> Drift:
-    """Money at the gateway that no row of ours has. If a run knows it, the row was lost."""
-    lost = run is not None and run.is_known
-    return Drift(
-        subject=subject,
-        kind=_K.UNKNOWN_MONEY,
-        wrong=Side.DATABASE if lost else Side.GATEWAY,
-        at_gateway=shown,
-    )
-
-
 def _drifts(
     kept: InDatabase, gateway: AtGateway, run: InWorkflow, now: datetime
 ) -> Iterator[Drift]:

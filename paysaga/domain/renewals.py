@@ -4,7 +4,8 @@ Meanwhile two intents may hold money. The payment's `intent_id` is the one that 
 stands beside it in the row until the gateway has proved that it holds nothing.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from paysaga.domain.captures import REMINDER, hold_ends
 from paysaga.domain.intent import Intent, IntentStatus
@@ -12,14 +13,22 @@ from paysaga.domain.payment import Change, PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
 from paysaga.domain.steps import WORKFLOW, IllegalMove, changed, known_by, moved
 
+# Later the shop is told, while there is time to capture what is held.
+GIVE_UP_AFTER: Final = timedelta(hours=1)
+
 
 def is_due(state: PaymentState, at: datetime) -> bool:
     """Whether the hold is near its end, and that is too soon. Each hold is replaced once."""
     ends, wanted = state.capture_until, state.renew_hold_until
     if state.status is not PaymentStatus.AUTHORIZED or ends is None or wanted is None:
         return False
-    is_tried = state.reason is Reason.HOLD_NOT_RENEWED
-    return ends < wanted and at >= ends - REMINDER and not is_tried
+    return ends < wanted and at >= ends - REMINDER and not state.renewal_failed
+
+
+def give_up_at(state: PaymentState, at: datetime) -> datetime:
+    """Until when a renewal that begins now is asked for."""
+    latest = at + GIVE_UP_AFTER
+    return min(latest, state.capture_until or latest)
 
 
 def began(state: PaymentState, intent: Intent, at: datetime) -> tuple[Change, ...]:
@@ -28,6 +37,8 @@ def began(state: PaymentState, intent: Intent, at: datetime) -> tuple[Change, ..
     Raises:
         IllegalMove: Another one may hold money still.
     """
+    if intent.id in {state.intent_id, state.other_intent_id}:
+        return ()
     if state.other_intent_open:
         raise IllegalMove(f"{state.id} has another intent already")
     after = moved(
@@ -55,13 +66,15 @@ def why_not(state: PaymentState, intent: Intent, at: datetime) -> str:
 
 def renewed(state: PaymentState, intent: Intent, at: datetime) -> tuple[Change, ...]:
     """The new hold counts, until the shop wants no hold any more; the old one is the other now."""
+    if not _is_open_beside(state, intent.id):
+        return ()
     ends = hold_ends(intent, at)
+    beside = state.model_copy(update={"other_intent_id": state.intent_id})
     after = moved(
-        known_by(state, intent),
+        known_by(beside, intent),
         state.status,
         Reason.HOLD_RENEWED,
         at,
-        other_intent_id=state.intent_id,
         capture_until=min(ends, state.renew_hold_until or ends),
     )
     return (changed(after),)
@@ -71,18 +84,22 @@ def not_renewed(state: PaymentState, at: datetime, why: str) -> tuple[Change, ..
     """The old hold stays and ends when it does: the shop is told, a day before."""
     if state.status is not PaymentStatus.AUTHORIZED:
         return ()
-    after = moved(state, state.status, Reason.HOLD_NOT_RENEWED, at)
+    after = moved(state, state.status, Reason.HOLD_NOT_RENEWED, at, renewal_failed=True)
     return (changed(after).model_copy(update={"note": why}),)
 
 
-def released(state: PaymentState, at: datetime) -> tuple[Change, ...]:
-    """The gateway shows that the other intent holds nothing (any more)."""
+def released(state: PaymentState, intent_id: str, at: datetime) -> tuple[Change, ...]:
+    """The gateway shows that this other intent holds nothing (any more)."""
+    if not _is_open_beside(state, intent_id):
+        return ()
     after = moved(state, state.status, state.reason, at, other_intent_open=False)
     return (Change(state=after, actor=WORKFLOW, reason=Reason.OTHER_HOLD_RELEASED),)
 
 
-def restored(state: PaymentState, at: datetime) -> tuple[Change, ...]:
-    """The other intent was captured behind our back: it is the one that counts."""
+def restored(state: PaymentState, intent_id: str, at: datetime) -> tuple[Change, ...]:
+    """This other intent was captured behind our back: it is the one that counts."""
+    if not _is_open_beside(state, intent_id):
+        return ()
     after = moved(
         state,
         state.status,
@@ -93,3 +110,12 @@ def restored(state: PaymentState, at: datetime) -> tuple[Change, ...]:
         charge_id=None,
     )
     return (Change(state=after, actor=WORKFLOW, reason=Reason.HOLD_RESTORED),)
+
+
+def _is_open_beside(state: PaymentState, intent_id: str) -> bool:
+    """Whether it is the other intent, and may hold money still.
+
+    A run whose last task was lost may know less than the row: what it has to say of an intent is
+    said of that one only.
+    """
+    return state.other_intent_open and state.other_intent_id == intent_id

@@ -68,7 +68,12 @@ def shown_by(intent: Intent) -> dict[str, str | None]:
 
 
 def known_by(state: PaymentState, intent: Intent) -> PaymentState:
-    """The gateway's names for the payment and what belongs to it."""
+    """The gateway's names for the payment and what belongs to it.
+
+    What is known of the intent beside the one that counts is not the payment's.
+    """
+    if intent.id == state.other_intent_id:
+        return state
     return state.model_copy(
         update={
             "intent_id": intent.id,

@@ -165,6 +165,23 @@ class TestRenewal:
         assert 422 == answer.status_code
         assert ["payment_method_id"] == [error["field"] for error in answer.json()["errors"]]
 
+    async def test_nor_may_another_attempt_with_one(self, api: Api) -> None:
+        """After a decline, too, only a method that was saved will do."""
+        until = datetime.now(UTC) + timedelta(days=30)
+        saved = await api.shop.save("pm_stolen_card__saved", customer_id=a_customer())
+        body = a_hold(until, customer_id=saved["customer_id"])
+        declined = await api.shop.post("/payments", body | {"payment_method_id": saved["id"]})
+        path = f"/payments/{declined.json()['payment']['id']}/retry"
+
+        other = await api.shop.post(path, {"payment_method_id": "pm_requires_capture"})
+        again = await api.shop.post(path, {"payment_method_id": saved["id"]})
+
+        assert (422, ["payment_method_id"]) == (
+            other.status_code,
+            [error["field"] for error in other.json()["errors"]],
+        )
+        assert 402 == again.status_code
+
     @pytest.mark.parametrize("days", [-1, 91])
     async def test_within_90_days(self, api: Api, days: int) -> None:
         """Not in the past, and not for ever."""

@@ -216,7 +216,7 @@ class Methods:
     detached only once `released`; one of `pm_stubborn…` not at the first time.
     """
 
-    NAMED_BY_TOKEN = "pm_same", "pm_requires_capture"
+    NAMED_BY_TOKEN = "pm_same", "pm_requires_capture", "pm_stolen_card"
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []

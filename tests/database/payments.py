@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
+from paysaga.domain import renewals
 from paysaga.domain.declines import decline_for
 from paysaga.domain.ids import PAYMENT, derived
-from paysaga.domain.intent import Intent, IntentStatus, MethodFacts
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus, MethodFacts
 from paysaga.domain.money import Money
 from paysaga.domain.payment import Attempt, Change, Changes, Payment, PaymentStatus, RequestMark
 from paysaga.domain.reasons import Reason
@@ -58,6 +59,16 @@ def succeeded(paid: Payment, at: datetime = NOON) -> tuple[Change, ...]:
     begun, attempt = started(paid, at)
     won = observed(begun[-1].state, intent(paid), attempt, at, WINDOW)
     return (*begun, *won)
+
+
+def renewed(held: Payment) -> tuple[Change, ...]:
+    """All its steps, up to a second hold that counts instead of the first."""
+    begun, attempt = started(held.model_copy(update={"capture_method": CaptureMethod.MANUAL}))
+    first = intent(held, IntentStatus.REQUIRES_CAPTURE)
+    second = first.model_copy(update={"id": f"pi_other_{held.id}"})
+    holds = observed(begun[-1].state, first, attempt, NOON, WINDOW)
+    began = renewals.began(holds[-1].state, second, NOON)
+    return (*begun, *holds, *began, *renewals.renewed(began[-1].state, second, NOON))
 
 
 def waiting(paid: Payment, intent_id: str | None = None) -> tuple[Change, ...]:

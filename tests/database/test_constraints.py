@@ -115,6 +115,7 @@ BROKEN: Final[list[Wrong]] = [
     (PAYMENTS, {**HELD, "capture_until": None}, "payments_authorized_has_deadline"),
     (PAYMENTS, {**HELD, "capture_method": "automatic"}, "payments_authorized_is_captured_later"),
     (PAYMENTS, {"renew_hold_until": NOON}, "payments_only_held_is_renewed"),
+    (PAYMENTS, {"renewal_failed": True}, "payments_only_wanted_renewal_fails"),
     (PAYMENTS, {"other_intent_id": ""}, "payments_other_intent_id_length"),
     (PAYMENTS, {"intent_id": "pi_9", "other_intent_id": "pi_9"}, "payments_intents_differ"),
     (PAYMENTS, {"other_intent_open": True}, "payments_open_other_is_known"),
@@ -243,7 +244,7 @@ ORPHANS: Final[list[Wrong]] = [
     (DRIFTS, {"reconciliation_id": "rcn_9"}, "drifts_reconciliation_id_known"),
 ]
 # Added to rows that were there before: they have a default.
-ADDED_LATER: Final = {"capture_method", "amount_authorized", "other_intent_open"}
+ADDED_LATER: Final = {"capture_method", "amount_authorized", "other_intent_open", "renewal_failed"}
 MISSING: Final = [
     (table, column.name)
     for table in PAYMENTS.metadata.sorted_tables

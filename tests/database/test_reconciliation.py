@@ -8,6 +8,8 @@ from activities.reconciling import Fee, Fees, Reconciling
 from activities.records import Records
 from paysaga.database.balances import Balances
 from paysaga.database.engine import sessions
+from paysaga.database.owners import owners
+from paysaga.database.reads import Reads
 from paysaga.database.reconciliation import Reconciliations
 from paysaga.domain.ledger import Account
 from paysaga.domain.money import Money
@@ -16,7 +18,16 @@ from paysaga.domain.reasons import Reason
 from paysaga.domain.reconciliation import Drift, DriftKind, Facts, Side, not_compared
 from paysaga.domain.reports import Report
 from paysaga.domain.transitions import given_back, owed_back, parked
-from tests.database.payments import NOON, batch, canceled, intent, payment, started, succeeded
+from tests.database.payments import (
+    NOON,
+    batch,
+    canceled,
+    intent,
+    payment,
+    renewed,
+    started,
+    succeeded,
+)
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -90,15 +101,29 @@ class TestOwners:
             "pi_of_nobody": None,
         }
 
-        owners = await Reconciliations(sessions(engine)).owners(asked)
+        found = await owners(sessions(engine), asked)
 
         assert {(intent(paid).id, paid.id), ("pi_of_open", open_.id)} == {
-            (owner.intent_id, owner.payment_id) for owner in owners
+            (owner.intent_id, owner.payment_id) for owner in found
         }
+
+    async def test_a_renewed_holds_two_intents(self, engine: AsyncEngine) -> None:
+        """Both are the payment's; the one that does not count stands beside."""
+        held = payment()
+        await Records(sessions(engine)).record(batch(*renewed(held)))
+        other = f"pi_other_{held.id}"
+        names = {other: held.id, intent(held).id: None}
+
+        found = await owners(sessions(engine), names)
+
+        assert {(other, held.id, False), (intent(held).id, held.id, True)} == {
+            (owner.intent_id, owner.payment_id, owner.is_beside) for owner in found
+        }
+        assert held.id == await Reads(sessions(engine)).payment_of(intent(held).id)
 
     async def test_nobody_is_asked_for(self, engine: AsyncEngine) -> None:
         """No movement, no owner."""
-        assert [] == await Reconciliations(sessions(engine)).owners({})
+        assert [] == await owners(sessions(engine), {})
 
 
 class TestFindings:

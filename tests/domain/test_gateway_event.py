@@ -194,6 +194,20 @@ class TestDuty:
         assert Duty.REPAIR == duty(canceled, state(S.SUCCEEDED), NOW)
         assert Duty.NOBODY == duty(canceled, state(S.EXPIRED), NOW)
 
+    def test_the_hold_beside_a_paid_payment(self) -> None:
+        """Captured it is money taken twice; canceled it is what was wanted."""
+        about = {"id": "pi_2"}
+        captured, canceled = (
+            event(f"payment_intent.{word}", about=about) for word in ("succeeded", "canceled")
+        )
+        open_, closed = (
+            state(S.SUCCEEDED, amount_captured=1250, other_intent_id="pi_2", other_intent_open=it)
+            for it in (True, False)
+        )
+
+        assert [Duty.REPAIR, Duty.NOBODY] == [duty(captured, it, NOW) for it in (open_, closed)]
+        assert Duty.NOBODY == duty(canceled, open_, NOW)
+
     @pytest.mark.parametrize(
         ("told", "known", "whose"),
         [(1250, 1250, Duty.NOBODY), (1250, 0, Duty.REPAIR), ("?", 1250, Duty.REPAIR)],

@@ -22,8 +22,8 @@ from paysaga.domain.reconciliation import (
     Side,
     compared,
     not_compared,
-    unknown_money,
 )
+from paysaga.domain.strangers import unknown_money
 from tests.database.payments import NOON, payment, succeeded
 
 K = DriftKind

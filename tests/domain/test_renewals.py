@@ -5,13 +5,19 @@ from datetime import timedelta
 import pytest
 
 from paysaga.domain import renewals
-from paysaga.domain.captures import MARGIN, REMINDER, hold_ends_soon
+from paysaga.domain.captures import (
+    MARGIN,
+    REMINDER,
+    capture_asked,
+    capture_refused,
+    hold_ends_soon,
+)
 from paysaga.domain.declines import decline_for
 from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.money import Money
-from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.payment import PaymentState, PaymentStatus, RequestMark
 from paysaga.domain.reasons import Reason
-from paysaga.domain.steps import IllegalMove
+from paysaga.domain.steps import IllegalMove, known_by
 from paysaga.domain.transitions import opened
 from tests.fakes import NOON, PRICE, a_payment
 
@@ -70,7 +76,7 @@ class TestDue:
             {"renew_hold_until": ENDS},
             {"status": PaymentStatus.SUCCEEDED},
             {"capture_until": None},
-            {"reason": Reason.HOLD_NOT_RENEWED},
+            {"renewal_failed": True},
         ],
     )
     def test_only_what_is_held_and_wanted_longer(self, changes: dict[str, object]) -> None:
@@ -94,6 +100,13 @@ class TestBeginning:
         """While one may hold money beside, no other begins to."""
         with pytest.raises(IllegalMove):
             renewals.began(renewing(), a_hold(id="pi_3"), LATE)
+
+    def test_not_for_longer_than_an_hour(self) -> None:
+        """Then the shop is told, and has the rest of the day; nor beyond the hold's end."""
+        state = authorized()
+
+        assert LATE + renewals.GIVE_UP_AFTER == renewals.give_up_at(state, LATE)
+        assert ENDS == renewals.give_up_at(state, ENDS - timedelta(minutes=1))
 
 
 class TestWhyNot:
@@ -162,7 +175,7 @@ class TestSwapping:
     def test_let_go_it_is_remembered(self) -> None:
         """Late news of it is no stranger's; why the payment stands where it does stays."""
         [renewed] = renewals.renewed(renewing(), a_hold(), LATE)
-        [change] = renewals.released(renewed.state, LATE)
+        [change] = renewals.released(renewed.state, "pi_1", LATE)
 
         assert ("pi_1", False) == (change.state.other_intent_id, change.state.other_intent_open)
         assert (Reason.HOLD_RENEWED, Reason.OTHER_HOLD_RELEASED) == (
@@ -173,7 +186,7 @@ class TestSwapping:
     def test_captured_by_hand_it_counts_again(self) -> None:
         """Then the new one is let go."""
         [renewed] = renewals.renewed(renewing(), a_hold(), LATE)
-        [change] = renewals.restored(renewed.state, LATE)
+        [change] = renewals.restored(renewed.state, "pi_1", LATE)
 
         state = change.state
         assert ("pi_1", None, "pi_2", True) == (
@@ -185,7 +198,44 @@ class TestSwapping:
         assert Reason.HOLD_RESTORED is change.reason
 
 
+class TestSaidTwice:
+    """A run whose last task was lost says again what the row knows already, and of one intent."""
+
+    def test_the_same_once_more(self) -> None:
+        """It changes nothing."""
+        [renewed] = renewals.renewed(renewing(), a_hold(), LATE)
+
+        assert () == renewals.began(renewing(), a_hold(), LATE)
+        assert () == renewals.began(renewed.state, a_hold(), LATE)
+        assert () == renewals.renewed(renewed.state, a_hold(), LATE)
+
+    def test_what_is_proved_of_one_is_not_said_of_the_other(self) -> None:
+        """The run let go of the new intent; the row has it as the one that counts by now."""
+        [renewed] = renewals.renewed(renewing(), a_hold(), LATE)
+
+        assert () == renewals.released(renewed.state, "pi_2", LATE)
+        assert () == renewals.restored(renewed.state, "pi_2", LATE)
+        assert "pi_2" == known_by(renewed.state, a_hold(id="pi_1")).intent_id
+
+    def test_let_go_it_is_let_go(self) -> None:
+        """What holds nothing any more takes no place."""
+        [renewed] = renewals.renewed(renewing(), a_hold(), LATE)
+        [released] = renewals.released(renewed.state, "pi_1", LATE)
+
+        assert () == renewals.released(released.state, "pi_1", LATE)
+        assert () == renewals.restored(released.state, "pi_1", LATE)
+
+
 class TestNotRenewed:
+    def test_each_hold_is_tried_once(self) -> None:
+        """Also if a capture is refused in between."""
+        [failed] = renewals.not_renewed(authorized(), LATE, "insufficient_funds")
+        mark = RequestMark(key="capture", fingerprint="capture")
+        [asked] = capture_asked(failed.state, None, LATE, "service:shop", mark)
+        [refused] = capture_refused(asked.state, LATE, "the gateway holds the money still")
+
+        assert not renewals.is_due(refused.state, LATE)
+
     def test_the_shop_is_told_why(self) -> None:
         """The old hold stays; that is the reminder, too."""
         [change] = renewals.not_renewed(renewing(), LATE, "insufficient_funds")

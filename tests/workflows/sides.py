@@ -11,10 +11,11 @@ from activities.reconciling import Fees, Findings, IntentIds, Owners, PaymentIds
 from activities.run_results import RunRefs, RunResults
 from activities.runs import RunStart
 from activities.stripe_audit import Audited, AuditOrder, Movement, Movements, MovementsOrder
-from paysaga.database.reconciliation import Books, Owner
+from paysaga.database.reconciliation import Books
 from paysaga.domain.money import Money
 from paysaga.domain.reconciliation import AtGateway, Drift, InDatabase, InWorkflow
 from paysaga.domain.reports import Report
+from paysaga.domain.strangers import Owner
 from tests.domain.test_reconciliation import ended, shown
 from workflows.reconciliation import ReconciliationWorkflow
 

@@ -10,7 +10,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.errors import Trouble
 from activities.stripe_audit import Movements, Unread
-from paysaga.database.reconciliation import Owner
 from paysaga.domain.money import Money
 from paysaga.domain.reconciliation import (
     DriftKind,
@@ -18,6 +17,7 @@ from paysaga.domain.reconciliation import (
     Side,
 )
 from paysaga.domain.reports import Report
+from paysaga.domain.strangers import Owner
 from tests.domain.test_reconciliation import PAID, WAITING, books, shown
 from tests.fakes import NOON
 from tests.workflows.conftest import House
@@ -229,6 +229,41 @@ class TestMovements:
 
         assert "pi_1" in sides.findings[-1].clear
         assert [] == sides.drifts
+
+    @pytest.mark.parametrize(
+        ("refunded", "troubles", "found"),
+        [
+            (1250, 0, []),
+            (0, 0, [(K.UNKNOWN_MONEY, Side.GATEWAY)]),
+            (1250, 1, [(K.NOT_COMPARED, Side.UNCLEAR)]),
+        ],
+    )
+    async def test_money_beside_the_intent_that_counts(
+        self,
+        bench: Bench,
+        refunded: int,
+        troubles: int,
+        found: list[tuple[DriftKind, Side]],
+    ) -> None:
+        """Both holds of a payment were captured: it is clear when one of them was given back."""
+        sides = Sides()
+        sides.movements = [Movements(movements=(moved("pi_2", "pay_1"),), count=1)]
+        sides.owners = (
+            Owner(
+                intent_id="pi_2",
+                payment_id="pay_1",
+                updated_at=NOON - timedelta(days=1),
+                is_beside=True,
+            ),
+        )
+        sides.gateway = shown(refunded=refunded)
+        sides.troubles = troubles
+
+        await bench.compare(sides)
+
+        assert found == [(drift.kind, drift.wrong) for drift in sides.drifts]
+        assert {"pi_2"} >= {drift.subject for drift in sides.drifts}
+        assert ("pi_2" in sides.findings[-1].clear) is not bool(found)
 
 
 class TestLength:

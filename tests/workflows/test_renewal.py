@@ -13,8 +13,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.errors import Trouble
 from activities.stripe_orders import CaptureOrder, CloseOrder, ConfirmOrder, IntentOrder
-from paysaga.domain.intent import CaptureMethod
-from paysaga.domain.payment import Payment, PaymentStatus
+from paysaga.domain import renewals
+from paysaga.domain.captures import REMINDER
+from paysaga.domain.intent import CaptureMethod, IntentStatus
+from paysaga.domain.payment import Payment, PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import RepairKind
 from tests.fake_holds import FakeHolds
@@ -36,6 +38,11 @@ async def wanted(env: WorkflowEnvironment, days: int = 20) -> Payment:
     return a_payment(capture_method=CaptureMethod.MANUAL).model_copy(
         update={"renew_hold_until": until}
     )
+
+
+def ends(state: PaymentState) -> datetime:
+    assert state.capture_until is not None
+    return state.capture_until
 
 
 def gateway(running: Running) -> FakeHolds:
@@ -184,6 +191,52 @@ class TestNotRenewing:
         assert (S.EXPIRED, "pi_1") == (result.status, result.intent_id)
         assert 2 == gateway_.calls.count("confirm")
 
+    async def test_told_in_time(self, env: WorkflowEnvironment, pay: Start) -> None:
+        """The bank does not answer all day: after an hour the shop knows, and can still capture."""
+        world = World(FakeHolds(HELD, HELD))
+
+        async with pay(world, await wanted(env)) as running:
+            await running.first_outcome()
+            gateway(running).troubles["confirm"] = _deque(*[Trouble.UNREACHABLE] * 900)
+            await running.sleep(6 * DAY + timedelta(hours=12))
+            result = await running.capture()
+
+        told = next(it.state for it in world.records.changes if it.state.renewal_failed)
+        begun = ends(told) - REMINDER
+        assert begun <= told.updated_at < begun + renewals.GIVE_UP_AFTER + timedelta(minutes=10)
+        assert (S.SUCCEEDED, "pi_1") == (result.status, result.intent_id)
+
+    async def test_a_hold_that_cannot_be_let_go_is_a_persons(
+        self, env: WorkflowEnvironment, pay: Start
+    ) -> None:
+        """The new one was declined, and the gateway will not cancel it: it may hold money yet."""
+        world = World(FakeHolds(HELD, "insufficient_funds"))
+
+        async with pay(world, await wanted(env)) as running:
+            await running.first_outcome()
+            gateway(running).troubles["close"] = _deque(*[Trouble.REFUSED] * 9)
+            result = await running.result()
+
+        assert (S.NEEDS_OPERATOR, "pi_1", True) == (
+            result.status,
+            result.intent_id,
+            result.other_intent_open,
+        )
+
+    async def test_one_that_is_not_over_is_a_persons(
+        self, env: WorkflowEnvironment, pay: Start
+    ) -> None:
+        """The bank has not decided about the new one, so that it cannot be canceled."""
+        world = World(FakeHolds(HELD, "processing"))
+
+        async with pay(world, await wanted(env)) as running:
+            await running.first_outcome()
+            gateway(running).cannot_cancel = IntentStatus.PROCESSING
+            result = await running.result()
+
+        assert (S.NEEDS_OPERATOR, "pi_1") == (result.status, result.intent_id)
+        assert "the other hold cannot be let go" in str(world.records.evidence)
+
 
 class TestCapturedByHand:
     async def test_the_one_that_was_captured_counts(self, house: House) -> None:
@@ -230,6 +283,21 @@ class TestMeanwhile:
 
         assert S.SUCCEEDED is result.status
         assert ["canceled", "succeeded"] == list(_holds(world).statuses.values())
+
+    @pytest.mark.parametrize("step", ["create", "confirm"])
+    async def test_a_capture_does_not_wait_for_an_answer(self, house: House, step: str) -> None:
+        """The bank has not answered so far: the old hold is captured, and nothing else is held."""
+        world = World(FakeHolds(HELD, HELD))
+
+        async with renewing(house, world, f"{step}_intent") as (stage, gate):
+            stage.road.before[f"{step}_intent"].extend(_deque(*[Trouble.UNREACHABLE] * 900))
+            capturing = await stage.accepted_capture()
+            gate.open.set()
+            result = await capturing
+
+        assert (S.SUCCEEDED, "pi_1") == (result.status, result.intent_id)
+        assert HELD not in _holds(world).statuses.values()
+        assert Reason.HOLD_NOT_RENEWED not in reasons(world.records)
 
     @pytest.mark.parametrize("step", ["create", "confirm"])
     async def test_a_cancel_meanwhile_ends_both(self, house: House, step: str) -> None:
@@ -314,8 +382,10 @@ class TestBothCaptured:
         world = both_captured()
 
         async with repaired(house, world) as desk:
-            for kind in (RepairKind.LOOK_AGAIN, RepairKind.ABANDON, RepairKind.REFUND):
-                assert "both holds were captured" in await desk.refusal(kind)
+            for kind in RepairKind:
+                if kind is not RepairKind.ATTACH_INTENT:
+                    refusal = await desk.refusal(kind, evidence="the bank's letter")
+                    assert "both holds were captured" in refusal
 
         state = world.records.state
         assert (S.NEEDS_OPERATOR, "pi_1", 0) == (
@@ -323,6 +393,27 @@ class TestBothCaptured:
             state.intent_id,
             state.amount_captured,
         )
+
+    async def test_the_second_capture_comes_last(self, house: House) -> None:
+        """A payment that is paid, and a hold beside it that nobody could let go: no silence."""
+        world = lost_in_renewal(FakeHolds(), is_parked=True)
+        gateway_ = _holds(world)
+        gateway_.captured_there("pi_1")
+        gateway_.troubles["close"] = _deque(*[Trouble.REFUSED] * 9)
+
+        async with repaired(house, world) as desk:
+            paid = await desk.repair(RepairKind.MARK_SUCCEEDED, evidence="the bank's letter")
+        gateway_.troubles.clear()
+        gateway_.captured_there("pi_2")
+        async with repaired(house, world) as desk:
+            desk.asked.append("the one before")  # each repair has a key of its own
+            refusal = await desk.refusal(RepairKind.LOOK_AGAIN)
+
+        assert (S.SUCCEEDED, True) == (paid.status, paid.other_intent_open)
+        assert (S.NEEDS_OPERATOR, Reason.GATEWAY_MISMATCH) in [
+            (it.state.status, it.state.reason) for it in world.records.changes
+        ]
+        assert "both holds were captured" in refusal
 
     async def test_a_hold_that_cannot_be_let_go_does_not_stop_evidence(self, house: House) -> None:
         """The gateway refuses to cancel: what a person can show ends the payment all the same."""
@@ -336,6 +427,19 @@ class TestBothCaptured:
         assert "the gateway refuses" in refusal
         assert (S.FAILED, Reason.MARKED_FAILED) == (result.status, result.reason)
         assert result.other_intent_open
+
+
+class TestAttaching:
+    async def test_the_other_hold_is_not_attached(self, house: House) -> None:
+        """Nor is the hold that counts canceled for it: somebody took an old id."""
+        world = lost_in_renewal(FakeHolds(), is_parked=True)
+        _holds(world).becomes("canceled")
+
+        async with repaired(house, world) as desk:
+            refusal = await desk.refusal(RepairKind.ATTACH_INTENT, gateway_id="pi_2")
+
+        assert "pi_2 is the payment's other hold" in refusal
+        assert HELD == _holds(world).statuses["pi_1"]
 
 
 def both_captured() -> World:

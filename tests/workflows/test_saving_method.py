@@ -470,6 +470,17 @@ class TestRunCanceled:
 
         assert S.ACTIVE is world.records.method.status
 
+    async def test_what_the_gateway_decides_yet_stays_open(self, save: Start) -> None:
+        """It takes no cancel then, and may still save the method: nobody may say that it failed."""
+        world = World(FakeMethods("requires_action"))
+
+        async with save(world) as saving:
+            await saving.first_outcome()
+            world.gateway.cannot_cancel = "processing"
+            await self.canceled(saving)
+
+        assert S.PROCESSING is world.records.method.status
+
     async def test_what_is_unknown_is_found_out(self, save: Start) -> None:
         """The gateway may have done what it did not answer to."""
         lost = [trouble(Trouble.UNREACHABLE) for _ in range(9)]

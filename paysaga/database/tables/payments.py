@@ -62,6 +62,7 @@ class PaymentRow(Row, table=True):
             "authorized_is_captured_later", "status <> 'authorized' OR capture_method = 'manual'"
         ),
         check("only_held_is_renewed", "renew_hold_until IS NULL OR capture_method = 'manual'"),
+        check("only_wanted_renewal_fails", "renew_hold_until IS NOT NULL OR NOT renewal_failed"),
         check("intents_differ", "other_intent_id <> intent_id"),
         check("open_other_is_known", "other_intent_id IS NOT NULL OR NOT other_intent_open"),
         check("refunded_not_negative", "amount_refunded >= 0 AND amount_refund_pending >= 0"),
@@ -129,6 +130,7 @@ class PaymentRow(Row, table=True):
     renew_hold_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     other_intent_id: str | None = None
     other_intent_open: bool
+    renewal_failed: bool
     amount_captured: int = Field(sa_type=MINOR)
     amount_refunded: int = Field(sa_type=MINOR)
     amount_refund_pending: int = Field(sa_type=MINOR)

@@ -27,6 +27,9 @@ _COLUMNS: Final = {
     "other_intent_open": """BOOLEAN NOT NULL DEFAULT FALSE
         CONSTRAINT payments_open_other_is_known
         CHECK (other_intent_id IS NOT NULL OR NOT other_intent_open)""",
+    "renewal_failed": """BOOLEAN NOT NULL DEFAULT FALSE
+        CONSTRAINT payments_only_wanted_renewal_fails
+        CHECK (renew_hold_until IS NOT NULL OR NOT renewal_failed)""",
 }
 
 
