@@ -16,11 +16,12 @@ from typing import Final
 
 from activities.records import ORDER_TAKEN
 from paysaga.domain import ids
-from paysaga.domain.gateway_event import NUDGES
 from paysaga.domain.ids import EVENT, derived
+from paysaga.domain.method_event import LISTENED_FOR
 from paysaga.domain.payment import FINAL, MOVES, WITHOUT_MONEY, PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
 from tests.chaos.evidence import Answer, Evidence, Row, Run
+from tests.chaos.methods import methods_agree
 from workflows.addresses import repair_id
 
 Rule = Callable[[Evidence], Iterator[str]]
@@ -319,7 +320,7 @@ def answers_hold(evidence: Evidence) -> Iterator[str]:
     for answer in evidence.answers:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status not in _LATER:
             yield f"{answer.method} {answer.path} was answered with {answer.status}"
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        if not answer.is_good or "/payment-methods" in answer.path:
             continue
         payment_id = _payment_of(answer)
         if answer.path.endswith(("/payments", "/payments/checkout-session")):
@@ -389,7 +390,7 @@ def news_is_kept(evidence: Evidence) -> Iterator[str]:
     known = {event["id"] for event in evidence.gateway_events}
     yield from (f"{event} is none of the gateway's" for event in stored if event not in known)
     for event in evidence.gateway_events:
-        if event["type"] in NUDGES and not stored[event["id"]]:
+        if event["type"] in LISTENED_FOR and not stored[event["id"]]:
             yield f"{event['id']} ({event['type']}) was lost, and never found"
     yield from _our_own_news(evidence)
 
@@ -422,11 +423,13 @@ _STEP: Final = re.compile(
     r"(?P<step>pay_[a-z2-7]{26}"
     r":(?:intent(?::again)?|confirm:\d+|capture:\d+|cancel:[a-z_]+|give_back(?::by:\d+)?"
     r"|page(?::again)?:\d+|expire:cs_\w+)"
+    r"|mtd_[a-z2-7]{26}:(?:setup(?::again|:confirm)?|cancel:[a-z_]+|detach)"
     r"|[a-z0-9-]+:cst_[\w-]+:customer(?::after:cus_\w+)?)"
     r"(?::(?P<generation>\d+))?"
 )
 _MONEY: Final = re.compile(
-    r"customers\.create|payment_intents\..*|checkout_sessions\..*|refunds\.create"
+    r"customers\.create|(?:payment|setup)_intents\..*|checkout_sessions\..*|refunds\.create"
+    r"|payment_methods\.detach"
 )
 
 
@@ -443,8 +446,8 @@ def one_post_per_step(evidence: Evidence) -> Iterator[str]:
             posts[key["step"], int(key["generation"] or 0)].append(request)
     for (step, generation), requests in posts.items():
         before = posts.get((step, generation - 1))
-        # A cancel takes nothing however often it is asked for, and a customer is no money.
-        if before and not re.search(r":cancel:|:expire:|:customer", step):
+        # These take nothing however often they are asked for, and a customer is no money.
+        if before and not re.search(r":cancel:|:expire:|:detach|:customer", step):
             yield from _unproved(step, generation, requests, before)
     yield from _effects(evidence)
 
@@ -498,6 +501,7 @@ RULES: Final[dict[int, Rule]] = {
     9: answers_hold,
     10: news_is_kept,
     11: one_post_per_step,
+    12: methods_agree,
 }
 
 

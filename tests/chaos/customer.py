@@ -17,6 +17,7 @@ ASKS_FOR_3DS: Final = "pm_card_authenticationRequired"
 DECLINED: Final = "pm_card_chargeDeclined"
 SLOW_TO_GIVE_BACK: Final = "pm_card_pendingRefund"
 CHECKOUT: Final = "/payments/checkout-session"
+METHODS: Final = "/payment-methods"
 MANY: Final = 5
 PAUSE_SECONDS: Final = 0.7
 # Long enough to hear of a hold that has ended.
@@ -25,6 +26,7 @@ PATIENCE_SECONDS: Final = 240.0
 Body = dict[str, Any]
 
 _UNDER_WAY: Final = frozenset({"created", "processing"})
+_SAVED_OR_NOT: Final = frozenset({"active", "failed", "removed"})
 
 
 class Streets:
@@ -38,7 +40,7 @@ class Streets:
 
     async def _note(self, response: httpx.Response) -> None:
         request = response.request
-        if request.method != "POST":
+        if request.method not in {"POST", "DELETE"}:
             return
         try:
             body = json.loads(await response.aread())
@@ -59,6 +61,7 @@ class Customer:
         self.payment_id = saga.payment_id
         self.delay = saga.delay
         self.is_odd = saga.number % 2 == 1
+        self.is_tidy = saga.number % 4 > 1
 
     async def acts(self) -> None:
         """Do what the saga says, and leave."""
@@ -134,6 +137,40 @@ class Customer:
             )
         )
         return str(answer.json()["id"])
+
+    async def saves(self, card: str) -> Body:
+        """A card, for this payment and later ones; what has become of it in the end."""
+        order = {
+            "customer_id": self._saga.customer_id,
+            "payment_method_id": card,
+            "return_url": "https://shop.example/cards",
+        }
+        headers = {"Idempotency-Key": f"{self._saga.key}-save"}
+        answer = await asked(lambda: self._streets.api.post(METHODS, json=order, headers=headers))
+        told: Body = answer.json()
+        method = told if answer.is_success else dict(told["payment_method"])
+        path = f"{METHODS}/{method['id']}"
+
+        async def has_come_to(*ends: str) -> None:
+            async def look() -> bool:
+                nonlocal method
+                method = (await asked(lambda: self._streets.api.get(path))).json()
+                return method["status"] in ends
+
+            await until(look, PATIENCE_SECONDS)
+
+        await has_come_to("requires_action", *_SAVED_OR_NOT)
+        if method["status"] == "requires_action":
+            await self.decides(method, "authorize")
+            await asked(lambda: self._streets.api.post(f"{path}/refresh"))
+            await has_come_to(*_SAVED_OR_NOT)
+        return method
+
+    async def removes(self, method: Body) -> None:
+        """It is not wanted any more."""
+        headers = {"Idempotency-Key": f"{self._saga.key}-remove"}
+        path = f"{METHODS}/{method['id']}"
+        await asked(lambda: self._streets.api.delete(path, headers=headers))
 
     async def waits(self, seconds: float) -> None:
         """Think about it."""
@@ -288,6 +325,19 @@ async def _leaves_a_page(customer: Customer) -> None:
     await customer.cancels(customer.payment_id)
 
 
+async def _saves_a_card(customer: Customer) -> None:
+    method = await customer.saves(ASKS_FOR_3DS if customer.is_odd else GOOD)
+    chosen = method["id"] if method["status"] == "active" else GOOD
+    payment = await customer.pays(chosen)
+    while payment["status"] == "awaiting_retry":  # the gateway's dice
+        payment = await customer.retries(payment, chosen)
+    if payment["status"] == "requires_action":
+        await customer.decides(payment, "authorize")
+        await customer.comes_back(payment)
+    if chosen != GOOD and customer.is_tidy:
+        await customer.removes(method)
+
+
 _STORIES: Final[dict[Kind, Callable[[Customer], Awaitable[None]]]] = {
     Kind.PAYS: _pays,
     Kind.AUTHORIZES: _authorizes,
@@ -306,4 +356,5 @@ _STORIES: Final[dict[Kind, Callable[[Customer], Awaitable[None]]]] = {
     Kind.SHOP_IS_SILENT: _pays,
     Kind.PAYS_ON_A_PAGE: _pays_on_a_page,
     Kind.LEAVES_A_PAGE: _leaves_a_page,
+    Kind.SAVES_A_CARD: _saves_a_card,
 }

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,15 +20,18 @@ from temporalio.service import RPCError
 
 from paysaga.database.engine import create_engine
 from paysaga.database.rows import payment_state
+from paysaga.database.saved_methods import saved_method
 from paysaga.database.tables import (
     ATTEMPTS,
     EVENTS,
+    PAYMENT_METHODS,
     PAYMENTS,
     STATUS_HISTORY,
     TRANSFERS,
     WEBHOOK_EVENTS,
 )
 from paysaga.domain.payment import PaymentState
+from paysaga.domain.saved_method import SavedMethod
 from workflows import addresses
 
 Row = dict[str, Any]
@@ -55,6 +59,11 @@ class Answer:
     status: int
     body: Row
 
+    @property
+    def is_good(self) -> bool:
+        """Whether it promises something."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -66,6 +75,8 @@ class Evidence:
     intents: tuple[Row, ...] = ()
     pages: tuple[Row, ...] = ()
     refunds: tuple[Row, ...] = ()
+    set_ups: tuple[Row, ...] = ()
+    cards: tuple[Row, ...] = ()
     deliveries: tuple[Row, ...] = ()
     gateway_events: tuple[Row, ...] = ()
     # Our database.
@@ -77,8 +88,10 @@ class Evidence:
     inbox: tuple[Row, ...] = ()
     stored_at_once: frozenset[str] | None = None  # what was there before any sweep
     changeable: tuple[str, ...] = ()  # tables that let a row be changed which must not
+    methods: tuple[SavedMethod, ...] = ()
     # Temporal, the order service and the customers.
     runs: Mapping[str, Run] = field(default_factory=dict)
+    method_runs: Mapping[str, str] = field(default_factory=dict)  # how each of them stands
     orders: tuple[Row, ...] = ()
     order_moves: tuple[Row, ...] = ()
     answers: tuple[Answer, ...] = ()
@@ -98,6 +111,8 @@ async def collected(
         async with engine.connect() as connection:
             ours = {table.name: await _rows(connection, table) for table in _OURS}
             payments = tuple(map(payment_state, await connection.execute(select(PAYMENTS))))
+            saved = await connection.execute(select(PAYMENT_METHODS))
+            methods = tuple(map(saved_method, saved))
         changeable = [table.name for table in APPEND_ONLY if await _lets_change(engine, table)]
     finally:
         await engine.dispose()
@@ -108,6 +123,8 @@ async def collected(
         intents=_of_kind("payment_intent", objects),
         pages=_of_kind("checkout.session", objects),
         refunds=_of_kind("refund", objects),
+        set_ups=_of_kind("setup_intent", objects),
+        cards=_of_kind("payment_method", objects),
         deliveries=_read(simulator, "SELECT * FROM deliveries ORDER BY id"),
         gateway_events=_of_kind("event", objects),
         payments=payments,
@@ -117,7 +134,9 @@ async def collected(
         events=ours[EVENTS.name],
         inbox=ours[WEBHOOK_EVENTS.name],
         changeable=tuple(changeable),
+        methods=methods,
         runs=await _runs(temporal, [payment.id for payment in payments]),
+        method_runs=await _method_runs(temporal, [method.id for method in methods]),
         orders=_read(shop, "SELECT * FROM orders"),
         order_moves=_read(shop, "SELECT * FROM moves ORDER BY rowid"),
         answers=tuple(answers),
@@ -160,6 +179,9 @@ def about(evidence: Evidence, payment_id: str, *, is_repaired: bool = False) -> 
         runs=_runs_about(evidence.runs, payment_id, is_repaired=is_repaired),
         orders=named(evidence.orders, "payment_id"),
         order_moves=named(evidence.order_moves, "payment_id"),
+        methods=(),
+        set_ups=(),
+        method_runs={},
         answers=(),
     )
 
@@ -204,6 +226,19 @@ async def _runs(temporal: Client, known: Iterable[str]) -> dict[str, Run]:
             return run_id, await _run(temporal, run_id)
 
     return dict(await asyncio.gather(*map(one, sorted(ids))))
+
+
+async def _method_runs(temporal: Client, known: Iterable[str]) -> dict[str, str]:
+    """How the runs stand that save, look at or remove methods."""
+    stand: dict[str, str] = {}
+    for run_id in known:
+        run = await temporal.get_workflow_handle(run_id).describe()
+        stand[run_id] = run.status.name if run.status else "UNKNOWN"
+    async for listed in temporal.list_workflows(
+        "WorkflowType IN ('RemoveMethodWorkflow', 'LookAtMethodWorkflow')"
+    ):
+        stand[listed.id] = listed.status.name if listed.status else "UNKNOWN"
+    return stand
 
 
 async def _listed(temporal: Client) -> AsyncIterator[str]:

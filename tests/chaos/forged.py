@@ -10,11 +10,13 @@ from paysaga.domain.money import Money
 from paysaga.domain.payment import Fulfillment, PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
 from tests.chaos.evidence import Answer, Evidence, Row, Run
+from tests.saved import saved
 
 AT: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PAID: Final = "pay_" + 25 * "a" + "2"
 GIVEN_UP: Final = "pay_" + 25 * "b" + "2"
 GIVEN_BACK: Final = "pay_" + 25 * "c" + "2"
+SET_UP: Final[Row] = {"id": "seti_1", "status": "succeeded", "metadata": {"method_id": "mtd_1"}}
 
 
 def honest() -> Evidence:
@@ -31,7 +33,16 @@ def honest() -> Evidence:
             gathered[name] = value if known is None else known + value
     runs = {p.id: Run("COMPLETED", result=p) for p in gathered["payments"]}
     events = tuple({**row, "position": place} for place, row in enumerate(gathered.pop("events")))
-    return Evidence(at=AT + timedelta(hours=1), runs=runs, events=events, **gathered)
+    return Evidence(
+        at=AT + timedelta(hours=1),
+        runs=runs,
+        events=events,
+        methods=(saved("mtd_1"),),
+        set_ups=(SET_UP,),
+        cards=({"id": "pm_1", "customer": "cus_1"},),
+        method_runs={"mtd_1": "COMPLETED"},
+        **gathered,
+    )
 
 
 def with_payment(evidence: Evidence, payment_id: str, **changes: Any) -> Evidence:

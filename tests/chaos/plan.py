@@ -39,6 +39,7 @@ class Kind(StrEnum):
     SHOP_IS_SILENT = auto()
     PAYS_ON_A_PAGE = auto()
     LEAVES_A_PAGE = auto()
+    SAVES_A_CARD = auto()
 
 
 _WEIGHTS: Final = {Kind.PAYS: 5, Kind.CANCELS: 2, Kind.REFUSED_AT_CONFIRM: 2, Kind.SECOND_CARD: 2}
@@ -60,6 +61,14 @@ OPERATIONS: Final = (
     "checkout_sessions.create",
     "checkout_sessions.retrieve",
     "checkout_sessions.expire",
+)
+# Those of who saves a card, too. A card at the gateway has none of our marks, so that a fault of
+# one may be another's.
+SAVING: Final = (
+    "setup_intents.create",
+    "setup_intents.retrieve",
+    "payment_methods.retrieve",
+    "payment_methods.detach",
 )
 # Each fault as the simulator takes it; `decline` is for the confirm call only.
 FAULTS: Final[tuple[dict[str, Any], ...]] = (
@@ -173,12 +182,19 @@ def _saga(chance: random.Random, seed: int, number: int) -> Saga:
 
 
 def _faults(chance: random.Random, saga: Saga) -> Iterator[dict[str, Any]]:
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *(SAVING if saga.kind is Kind.SAVES_A_CARD else ())):
         fault = chance.choice(FAULTS)
         is_out_of_place = fault["kind"] in _ONLY_AT_CONFIRM and not operation.endswith("confirm")
         calls = [chance.random() < FIRES for _ in range(_CALLS)]
         if chance.random() < ARMED and any(calls) and not is_out_of_place:
-            about = {"customer_id": saga.customer_id}
-            if not operation.startswith("customers"):
-                about = {"payment_id": saga.payment_id}
-            yield {"operation": operation, "skip": calls.index(True), "match": about, **fault}
+            about = _MARKS.get(operation.partition(".")[0], ("payment_id",))
+            marks = {name: getattr(saga, name) for name in about}
+            yield {"operation": operation, "skip": calls.index(True), "match": marks, **fault}
+
+
+# By which of our marks the simulator finds whose call it is.
+_MARKS: Final = {
+    "customers": ("customer_id",),
+    "setup_intents": ("customer_id",),
+    "payment_methods": (),
+}

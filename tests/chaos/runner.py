@@ -37,7 +37,10 @@ WEBHOOK_FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "delay", "probability": 0.27, "seconds": 3.0},
 )
 
-_OPEN: Final = "ExecutionStatus = 'Running' AND WorkflowType = 'PaymentWorkflow'"
+_OPEN: Final = (
+    "ExecutionStatus = 'Running' AND WorkflowType IN ('PaymentWorkflow', 'SavedMethodWorkflow',"
+    " 'RemoveMethodWorkflow', 'LookAtMethodWorkflow')"
+)
 
 Say = Callable[[int], None]
 
@@ -200,6 +203,7 @@ async def settle(stack: Stack) -> int:
             SweepWorkflow.run, id=f"sweep-{time.time_ns()}", task_queue=addresses.PAYMENTS
         )
     )
+    await until(all_over, SETTLED_SECONDS)  # what it has begun
     return fired
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from tests.chaos.outage import outage
-from tests.chaos.plan import FAULTS, OPERATIONS, Blow, Kind, sagas, strikes
+from tests.chaos.plan import FAULTS, OPERATIONS, SAVING, Blow, Kind, sagas, strikes
 from tests.chaos.runner import chaos
 
 # Enough for every story, and for every blow; a minute of it is the holds that must end.
@@ -28,7 +28,7 @@ class TestPlan:
         faults = [fault for saga in plan for fault in saga.faults]
 
         assert set(Kind) == {saga.kind for saga in plan}
-        assert set(OPERATIONS) == {fault["operation"] for fault in faults}
+        assert {*OPERATIONS, *SAVING} == {fault["operation"] for fault in faults}
         assert {fault["kind"] for fault in FAULTS} == {fault["kind"] for fault in faults}
         assert set(Blow) == {next(blows).blow for _ in range(100)}
 

@@ -5,12 +5,14 @@ from typing import Final
 import pytest
 
 from paysaga.domain.payment import PaymentStatus
+from paysaga.domain.saved_method import SavedMethodStatus
 from tests.chaos.checker import RULES, judged
 from tests.chaos.evidence import Answer, Evidence, Row, Run
 from tests.chaos.forged import (
     GIVEN_BACK,
     GIVEN_UP,
     PAID,
+    SET_UP,
     changed,
     charge,
     honest,
@@ -48,7 +50,38 @@ def _asked(step: str, status: int, **body: object) -> Forgery:
     return lambda good: replace(good, answers=(*good.answers, answer))
 
 
+def _method(**changes: object) -> Forgery:
+    return lambda good: replace(
+        good, methods=tuple(method.model_copy(update=changes) for method in good.methods)
+    )
+
+
+def _told_of_methods(method: str, status: int, method_id: str) -> Forgery:
+    path = f"/api/v1/payment-methods/{method_id}"
+    answer = Answer(method, path, "key-1", status, {"id": method_id})
+    return lambda good: replace(good, answers=(*good.answers, answer))
+
+
 FORGERIES: Final[dict[str, tuple[int, Forgery]]] = {
+    "saved twice": (12, lambda good: replace(good, set_ups=(SET_UP, {**SET_UP, "id": "seti_2"}))),
+    "saved for nobody": (12, lambda good: replace(good, methods=())),
+    "shown as saved, and detached": (
+        12,
+        lambda good: replace(good, cards=({"id": "pm_1", "customer": None},)),
+    ),
+    "shown as saved, and never set up": (
+        12,
+        lambda good: replace(good, set_ups=({**SET_UP, "status": "canceled"},)),
+    ),
+    "removed, and attached still": (12, _method(status=SavedMethodStatus.REMOVED)),
+    "failed, and set up": (12, _method(status=SavedMethodStatus.FAILED)),
+    "never saved to the end": (12, _method(status=SavedMethodStatus.REQUIRES_ACTION)),
+    "a removal that stands still": (
+        12,
+        lambda good: replace(good, method_runs={"remove-mtd_1": "RUNNING"}),
+    ),
+    "a removal that was promised": (12, _told_of_methods("DELETE", 202, "mtd_1")),
+    "a method that was promised": (12, _told_of_methods("POST", 201, "mtd_2")),
     "charged twice": (1, _in_journal(charge(PAID, object="ch_2"))),
     "charged another sum": (
         1,
