@@ -247,7 +247,8 @@ class TestRoutes:
     def test_every_address_in_an_example_exists(self) -> None:
         """What a reader is told to call with curl or to open answers there."""
         text = "\n".join(page.read_text() for page in PAGES)
-        known = {path for _, path in _routes()} | {"/", "/docs", "/return", ""}
+        pages = {"/", "/docs", "/return", "/back-office", ""}
+        known = {path for _, path in _routes()} | pages | {"/v1/payment_methods"}  # as Stripe's
         paths = re.findall(r"http://127\.0\.0\.1:\d+(/[\w{}$/-]*)?", text)
 
         assert [] == sorted({path for path in paths if path and _shape(path) not in known})
@@ -365,6 +366,13 @@ class TestOtherPages:
 
         assert sorted(LISTENED_FOR) == block.removeprefix("text").split()
 
+    def test_every_reason_is_explained(self) -> None:
+        """Shops branch on these words."""
+        text = (ROOT / "docs/payment-flow.md").read_text()
+        table = text[text.index("## Every reason") :]
+
+        assert [] == [reason.value for reason in Reason if f"`{reason}`" not in table]
+
     def test_the_layers_are_import_linters(self) -> None:
         """The architecture's picture of who may know whom is the enforced one."""
         contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
@@ -437,10 +445,10 @@ class TestOtherPages:
 
     def test_the_faults_are_the_simulators(self) -> None:
         """The list of misfortunes is complete."""
-        text = (ROOT / "docs/testing.md").read_text()
-        listed = text[text.index("Kinds for calls:") :].split(". ")[0]
+        rows = _table("docs/testing.md", after="Its kinds:")
+        listed = [kind for row in rows for kind in re.findall(r"`(\w+)`", row[0])]
 
-        assert list(typing.get_args(Kind)) == re.findall(r"`(\w+)`", listed)
+        assert sorted(typing.get_args(Kind)) == sorted(listed)
 
     def test_every_decision_is_in_the_index(self) -> None:
         """Decisions are numbered without a gap, and listed under their own title."""

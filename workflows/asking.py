@@ -85,7 +85,8 @@ class Asking:
                 tries.searched_to = _searched_to(failure)
                 continue
             pause = tries.pause(trouble, _told_to_wait(failure), workflow.now())
-            if tries.number > policies.PASSING_FAULTS:
+            # One that the breaker keeps back is no passing fault: others have met it before.
+            if trouble is Trouble.NOT_ASKED or tries.number > policies.PASSING_FAULTS:
                 await self._errand.on_trouble(trouble, pause)
             if await _happens_within(is_over, pause):
                 return None

@@ -9,6 +9,7 @@ from temporalio.common import SearchAttributeUpdate
 with workflow.unsafe.imports_passed_through():
     from paysaga.domain.payment import Attempt, Fulfillment, PaymentState, PaymentStatus
     from paysaga.domain.reasons import Reason
+    from paysaga.domain.renewals import is_wanted
 
 from workflows import addresses
 
@@ -25,7 +26,7 @@ _NEXT: Final = {
     ),
     PaymentStatus.AUTHORIZED: (
         "The money is held until the shop captures it, all or a part. If it does not, the shop is"
-        " reminded a day before the end, and the hold is let go an hour before it."
+        " reminded a day before the end shown here, and then the hold is let go."
     ),
     PaymentStatus.NEEDS_OPERATOR: (
         "**A person must decide.** `payment-cli why` shows what was found and what may be done;"
@@ -69,6 +70,12 @@ _NEXT_BY_REASON: Final = {
         " or pay back by other means and abandon this one."
     ),
 }
+# A hold that ends before the shop wants it to.
+_NEXT_RENEWED: Final = (
+    "The money is held until the shop captures it, all or a part. A day before this hold ends"
+    " another one takes its place, for as long as the shop wants; if the bank gives none, the shop"
+    " is told, and this one is let go at its end."
+)
 _NEXT_BY_FULFILLMENT: Final = {
     Fulfillment.PENDING: "The order service is told that the order is paid.",
     Fulfillment.REFUSED: "The shop refused the order: the money goes back.",
@@ -156,4 +163,4 @@ def next_step(state: PaymentState) -> str:
         return "The money goes back to the customer."
     if state.status is PaymentStatus.SUCCEEDED and state.fulfillment in _NEXT_BY_FULFILLMENT:
         return _NEXT_BY_FULFILLMENT[state.fulfillment]
-    return _NEXT[state.status]
+    return _NEXT_RENEWED if is_wanted(state) else _NEXT[state.status]

@@ -130,19 +130,26 @@ def worker(settings: DemoSettings) -> Program:
 
 def api(settings: DemoSettings) -> Program:
     """The API that shops and people use."""
-    return _ours("API", settings, "api", ready=probes.answers(f"{settings.api_url}/health/ready"))
+    return _api("API", settings, settings.api_url)
 
 
 def hasty_api(settings: DemoSettings, port: int) -> Program:
     """A second API whose payments are held for seconds only, so that one can be seen to expire."""
     url = f"http://127.0.0.1:{port}"
-    program = _ours("hasty API", settings, "api", ready=probes.answers(f"{url}/health/ready"))
+    program = _api("hasty API", settings, url)
     hasty = {
         "API_PORT": str(port),
         "PAYMENT_ACTION_SECONDS": "3",
         "PAYMENT_HOLD_SECONDS": "6",
     }
     return replace(program, environment={**program.environment, **hasty})
+
+
+def _api(name: str, settings: DemoSettings, url: str) -> Program:
+    program = _ours(name, settings, "api", ready=probes.answers(f"{url}/health/ready"))
+    # One address serves one process: here the worker's.
+    own = {key: value for key, value in program.environment.items() if key != "METRICS_ADDRESS"}
+    return replace(program, environment=own)
 
 
 def shop(settings: DemoSettings) -> Program:

@@ -152,7 +152,8 @@ class PaymentState(Message):
     With manual capture `amount_authorized` is held: it is captured before `capture_until`, or let
     go then. `amount_to_capture` of it was asked for. A hold that would end before
     `renew_hold_until` is replaced: `other_intent_id` is the new one until it holds the money, and
-    the former one from then on. While `other_intent_open` that one, too, may hold money.
+    the former one from then on. While `other_intent_open` that one, too, may hold money. With
+    `renewal_failed` this hold is the last one.
     """
 
     id: str

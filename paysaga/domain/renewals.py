@@ -17,12 +17,18 @@ from paysaga.domain.steps import WORKFLOW, IllegalMove, changed, known_by, moved
 GIVE_UP_AFTER: Final = timedelta(hours=1)
 
 
-def is_due(state: PaymentState, at: datetime) -> bool:
-    """Whether the hold is near its end, and that is too soon. Each hold is replaced once."""
+def is_wanted(state: PaymentState) -> bool:
+    """Whether the hold is to be replaced before it ends. Each is replaced, or tried to be, once."""
     ends, wanted = state.capture_until, state.renew_hold_until
     if state.status is not PaymentStatus.AUTHORIZED or ends is None or wanted is None:
         return False
-    return ends < wanted and at >= ends - REMINDER and not state.renewal_failed
+    return ends < wanted and not state.renewal_failed
+
+
+def is_due(state: PaymentState, at: datetime) -> bool:
+    """Whether that is to be done now."""
+    ends = state.capture_until
+    return ends is not None and is_wanted(state) and at >= ends - REMINDER
 
 
 def give_up_at(state: PaymentState, at: datetime) -> datetime:

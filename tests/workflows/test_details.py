@@ -11,7 +11,7 @@ from paysaga.domain.payment import Attempt, Fulfillment, PaymentState, PaymentSt
 from paysaga.domain.reasons import Reason
 from tests.fakes import NOON, PRICE, a_payment, begun_by, told
 from workflows import addresses
-from workflows.payment_details import details, search_attributes
+from workflows.payment_details import details, next_step, search_attributes
 
 S = PaymentStatus
 
@@ -41,6 +41,28 @@ def seen(status: IntentStatus) -> tuple[PaymentState, Attempt]:
         rules.observed(state, intent, attempt, NOON, timedelta(minutes=15)), attempt
     )
     return changes[-1].state, attempt
+
+
+class TestHold:
+    @pytest.mark.parametrize(
+        ("changes", "is_renewed"),
+        [
+            ({}, False),
+            ({"renew_hold_until": NOON + timedelta(days=30)}, True),
+            ({"renew_hold_until": NOON + timedelta(days=6)}, False),
+            ({"renew_hold_until": NOON + timedelta(days=30), "renewal_failed": True}, False),
+        ],
+    )
+    def test_what_becomes_of_it(self, *, changes: dict[str, object], is_renewed: bool) -> None:
+        """It is let go at its end, or replaced before."""
+        state, _ = begun()
+        held: dict[str, object] = {"status": S.AUTHORIZED, "reason": Reason.AUTHORIZED}
+        held |= {"capture_until": NOON + timedelta(days=7), **changes}
+
+        told = next_step(state.model_copy(update=held))
+
+        assert is_renewed is ("another one takes its place" in told)
+        assert is_renewed is not ("then the hold is let go" in told)
 
 
 class TestDetails:

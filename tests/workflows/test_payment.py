@@ -66,6 +66,23 @@ class TestPaidAtOnce:
         )
 
 
+class TestBreaker:
+    @pytest.mark.parametrize(
+        ("kind", "is_told"), [(Trouble.NOT_ASKED, True), (Trouble.UNREACHABLE, False)]
+    )
+    async def test_a_breaker_that_is_open_is_told_at_once(
+        self, *, pay: Start, kind: Trouble, is_told: bool
+    ) -> None:
+        """Others have found the gateway away; one fault of our own may pass."""
+        world = World(FakeGateway("succeeded", troubles={"create": [trouble(kind)]}))
+
+        async with pay(world) as payment:
+            await payment.result()
+
+        told = [change.state.reason for change in world.records.changes]
+        assert is_told is (Reason.GATEWAY_UNREACHABLE in told)
+
+
 def _pauses(events: Iterable[HistoryEvent]) -> list[timedelta]:
     """From each activity that failed to the next one."""
     pauses, failed_at = [], None
