@@ -12,6 +12,7 @@ from temporalio.runtime import Runtime
 from api import (
     documents,
     errors,
+    events,
     finance,
     health,
     inbox,
@@ -53,7 +54,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     api = APIRouter(prefix=API)
-    for room in (payments, payment_methods, orders, webhooks, repairs, inbox, finance):
+    for room in (payments, payment_methods, orders, webhooks, repairs, inbox, finance, events):
         api.include_router(room.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -25,6 +25,7 @@ from paysaga.database.customers import Customers
 from paysaga.database.declines import Declines
 from paysaga.database.engine import create_engine, sessions
 from paysaga.database.inbox_reads import InboxReads
+from paysaga.database.outbox import Outbox
 from paysaga.database.reads import Reads
 from paysaga.database.reconciliation import Reconciliations
 from paysaga.database.saved_methods import SavedMethods
@@ -54,6 +55,7 @@ class Connections:
     reconciliations: Reconciliations
     incoming: Incoming
     inbox: InboxReads
+    outbox: Outbox
     runs: Runs
     methods: SavedMethods
     method_runs: MethodRuns
@@ -100,6 +102,7 @@ async def opened(settings: Settings, runtime: Runtime | None = None) -> AsyncIte
                 settings,
             ),
             inbox=InboxReads(made),
+            outbox=Outbox(made),
             runs=Runs(client, timedelta(seconds=settings.api_wait_seconds)),
             methods=SavedMethods(made),
             method_runs=MethodRuns(client, timedelta(seconds=settings.api_wait_seconds)),

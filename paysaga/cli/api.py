@@ -1,7 +1,7 @@
 """A thin client of the API: the token, the address, and errors as sentences."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -92,6 +92,11 @@ class PaymentsApi:
             "/admin/webhooks", {name: str(value).lower() for name, value in query.items()}
         )
 
+    def events(self, **wanted: str | int | list[str] | None) -> Answer:
+        """A page of our own events, the first first."""
+        query = {name: value for name, value in wanted.items() if value is not None}
+        return self._asked("/events", query)
+
     def webhook(self, event_id: str) -> Answer:
         """One event, and what came of it."""
         return self._asked(f"/admin/webhooks/{quote(event_id, safe='')}")
@@ -103,7 +108,7 @@ class PaymentsApi:
             lambda: self._http.post(path), path, perhaps=_perhaps(f"webhooks show {event_id}")
         )
 
-    def _asked(self, path: str, query: dict[str, str] | None = None) -> Answer:
+    def _asked(self, path: str, query: Mapping[str, Any] | None = None) -> Answer:
         return self._answered(lambda: self._http.get(path, params=query), path)
 
     def _told(self, path: str, body: Answer, key: str, *, look: str | None) -> Answer:
@@ -194,6 +199,8 @@ def _roles(path: str) -> str:
         return "role finance or admin"
     if path.endswith("/capture"):
         return "role service, finance or admin"
+    if path == "/events":
+        return "role service or admin"
     return "role admin" if path.startswith("/admin/") else "role support, finance or admin"
 
 

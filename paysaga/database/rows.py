@@ -5,7 +5,8 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from paysaga.domain.ids import EVENT, derived
-from paysaga.domain.payment import Attempt, Change, PaymentState, PaymentStatus
+from paysaga.domain.outbox import Before, event_type
+from paysaga.domain.payment import Attempt, Change, PaymentState
 
 # A field of the state that is no column of the same name.
 _TOLD_APART: Final = frozenset({"money", "metadata", "decline", "method"})
@@ -70,15 +71,14 @@ def transfer_columns(change: Change) -> list[dict[str, Any]]:
     ]
 
 
-def event_columns(change: Change, before: PaymentStatus | None) -> dict[str, Any]:
-    """The outbox's row. Its type names the status only when that is new: else it is `updated`."""
+def event_columns(change: Change, before: Before | None) -> dict[str, Any]:
+    """The outbox's row."""
     state = change.state
-    word = "updated" if state.status == before else state.status
     return {
         "id": derived(EVENT, state.id, str(state.version)),
         "object_id": state.id,
         "object_type": "payment",
-        "type": f"payment.{word}",
+        "type": event_type(state, before),
         "sequence": state.version,
         "data": state.model_dump(mode="json", exclude={"method": {"fingerprint"}}),
         "created_at": state.updated_at,

@@ -24,6 +24,7 @@ from paysaga.database.tables import (
     STATUS_HISTORY,
     TRANSFERS,
 )
+from paysaga.domain.outbox import Before
 from paysaga.domain.payment import (
     HOLDS_ORDER,
     Attempt,
@@ -69,7 +70,7 @@ def write(session: Session, changes: Sequence[Change]) -> Recorded | None:
     news = _following(before.version, changes) if taken else []
     if news:
         _move(session, state, before)
-        _tell(session, news, PaymentStatus(before.status))
+        _tell(session, news, Before(PaymentStatus(before.status), before.amount_refunded))
     return standing(session, state.id, taken=taken) if known else None
 
 
@@ -145,7 +146,7 @@ def _move(session: Session, state: PaymentState, before: Row[*tuple[Any, ...]]) 
         raise RuntimeError(f"{state.id} no longer stands at {before.version}")
 
 
-def _tell(session: Session, changes: Sequence[Change], before: PaymentStatus | None) -> None:
+def _tell(session: Session, changes: Sequence[Change], before: Before | None) -> None:
     """Write beside the payment what each step leaves behind."""
     attempts = {
         change.attempt.number: attempt_columns(change.state.id, change.attempt)
@@ -157,7 +158,7 @@ def _tell(session: Session, changes: Sequence[Change], before: PaymentStatus | N
     session.execute(insert(STATUS_HISTORY), [history_columns(change) for change in changes])
     if transfers := [columns for change in changes for columns in transfer_columns(change)]:
         session.execute(insert(TRANSFERS), transfers)
-    past = [before, *(change.state.status for change in changes[:-1])]
+    past = [before, *(Before.of(change.state) for change in changes[:-1])]
     events = [event_columns(*told) for told in zip(changes, past, strict=True)]
     session.execute(insert(EVENTS), events)
 
@@ -171,7 +172,12 @@ _ONE_HOLDS_IN_SQLITE: Final = "UNIQUE constraint failed: payments.order_id"
 
 # Held still until the transaction ends; readers of the row and its foreign keys do not wait.
 _STANDING: Final = (
-    select(PAYMENTS.c.version, PAYMENTS.c.status, PAYMENTS.c.gateway_customer_id)
+    select(
+        PAYMENTS.c.version,
+        PAYMENTS.c.status,
+        PAYMENTS.c.amount_refunded,
+        PAYMENTS.c.gateway_customer_id,
+    )
     .where(PAYMENTS.c.id == bindparam("this_id"))
     .with_for_update(key_share=True)
 )

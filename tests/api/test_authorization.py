@@ -49,6 +49,8 @@ MATRIX: Final = {
     "start_reconciliation": row(401, 403, 403, 403, 202, 202, 403),
     "get_reconciliation": row(401, 403, 403, 403, 404, 404, 403),
     "list_balances": row(401, 403, 403, 403, 200, 200, 403),
+    "list_events": row(401, 403, 403, 403, 403, 200, 200),
+    "get_event_schema": row(200, 200, 200, 200, 200, 200, 200),
     "receive_stripe_event": row(401, 401, 401, 401, 401, 401, 401),  # it is the signature's to say
     "list_webhooks": row(401, 403, 403, 403, 403, 200, 403),
     "get_webhook": row(401, 403, 403, 403, 403, 200, 403),

@@ -69,6 +69,7 @@ class FakeApi(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.tokens: set[str | None] = set()
         self.answers: dict[str, tuple[int, object]] = {}
+        self.scripts: dict[str, list[tuple[int, object]]] = {}  # one answer after the other
         self.hangs_up = False
         self.bodies: list[object] = []
         self.keys: list[str | None] = []
@@ -89,7 +90,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.hangs_up:
             return
         missing = (404, {"code": "not_found", "detail": "There is no such thing."})
-        status, told = self.server.answers.get(self.path.partition("?")[0], missing)
+        path = self.path.partition("?")[0]
+        script = self.server.scripts.get(path)
+        status, told = script.pop(0) if script else self.server.answers.get(path, missing)
         body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -244,7 +244,13 @@ ORPHANS: Final[list[Wrong]] = [
     (DRIFTS, {"reconciliation_id": "rcn_9"}, "drifts_reconciliation_id_known"),
 ]
 # Added to rows that were there before: they have a default.
-ADDED_LATER: Final = {"capture_method", "amount_authorized", "other_intent_open", "renewal_failed"}
+ADDED_LATER: Final = {
+    "capture_method",
+    "amount_authorized",
+    "other_intent_open",
+    "renewal_failed",
+    "transaction_id",
+}
 MISSING: Final = [
     (table, column.name)
     for table in PAYMENTS.metadata.sorted_tables

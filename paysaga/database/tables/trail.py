@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field
 
 from paysaga.database.columns import (
@@ -92,10 +92,14 @@ class EventRow(Row, table=True):
         check("sequence_counts_from_1", "sequence >= 1"),
         UniqueConstraint("id"),
         UniqueConstraint("object_id", "sequence"),
+        Index(None, "transaction_id", "position"),
+        Index(None, "created_at"),
     )
 
-    # The order of insertion, which readers page by. Not of commits: they keep a safe horizon.
+    # The order of insertion, which is not that of commits.
     position: int | None = Field(default=None, primary_key=True, sa_type=NUMBERED)
+    # Which transaction wrote it (PostgreSQL): readers stop before those that are under way.
+    transaction_id: int = Field(sa_type=BigInteger)
     id: str
     object_id: str
     object_type: str

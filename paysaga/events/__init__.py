@@ -1,0 +1,1 @@
+"""What the world is told: the public form of every change."""
