@@ -393,6 +393,7 @@ def news_is_kept(evidence: Evidence) -> Iterator[str]:
         if event["type"] in LISTENED_FOR and not stored[event["id"]]:
             yield f"{event['id']} ({event['type']}) was lost, and never found"
     yield from _our_own_news(evidence)
+    yield from _all_was_heard(evidence)
 
 
 def _told(payment: PaymentState) -> PaymentState:
@@ -401,6 +402,21 @@ def _told(payment: PaymentState) -> PaymentState:
         return payment
     method = payment.method.model_copy(update={"fingerprint": None})
     return payment.model_copy(update={"method": method})
+
+
+def _all_was_heard(evidence: Evidence) -> Iterator[str]:
+    """Who follows our events hears each once, and those of a payment in order."""
+    if evidence.heard is None:
+        return
+    heard = Counter(event["id"] for event in evidence.heard)
+    for row in evidence.events:
+        if heard[row["id"]] != 1:
+            yield f"{row['id']} of {row['object_id']} was heard {heard[row['id']]} times"
+    last: Counter[str] = Counter()
+    for event in evidence.heard:
+        if event["sequence"] != last[event["object_id"]] + 1:
+            yield f"{event['id']} was heard after number {last[event['object_id']]}"
+        last[event["object_id"]] = event["sequence"]
 
 
 def _our_own_news(evidence: Evidence) -> Iterator[str]:

@@ -95,6 +95,8 @@ class Evidence:
     orders: tuple[Row, ...] = ()
     order_moves: tuple[Row, ...] = ()
     answers: tuple[Answer, ...] = ()
+    # What somebody heard who followed our events; None if nobody did.
+    heard: tuple[Row, ...] | None = None
 
 
 async def collected(

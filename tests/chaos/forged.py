@@ -37,6 +37,7 @@ def honest() -> Evidence:
         at=AT + timedelta(hours=1),
         runs=runs,
         events=events,
+        heard=events,
         methods=(saved("mtd_1"),),
         set_ups=(SET_UP,),
         cards=({"id": "pm_1", "customer": "cus_1"},),

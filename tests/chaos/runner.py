@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from paysaga.demo.world import persistently
 from tests.chaos.checker import Broken, judged
 from tests.chaos.customer import Customer, Streets, until
 from tests.chaos.evidence import Evidence, collected
+from tests.chaos.follower import Follower, stopped
 from tests.chaos.havoc import Database, Havoc, Locked, line_to
 from tests.chaos.plan import Saga, sagas, strikes
 from tests.chaos.stack import HOLD_SECONDS, Stack, running
@@ -98,6 +99,8 @@ async def chaos(
     async with AsyncExitStack() as opened:
         stack, database = await stack_and_database(opened, state, seed, postgres_url)
         streets = Streets(stack.api, stack.gateway)
+        follower = Follower(stack.api)
+        following = asyncio.create_task(follower.follow())
         for fault in WEBHOOK_FAULTS:
             await stack.control("POST", "/webhook_faults", {**fault, "times": None})
         plan = sagas(seed, count)
@@ -108,6 +111,9 @@ async def chaos(
         await raging
         fired = await settle(stack)
         evidence = await evidence_of(stack, streets)
+        await stopped(following)
+        await follower.has_heard(len(evidence.events), SETTLED_SECONDS)
+    evidence = replace(evidence, heard=tuple(follower.heard))
     broken = (*judged(evidence), *lost)
     return Outcome(
         sagas=count,

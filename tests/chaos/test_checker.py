@@ -63,6 +63,18 @@ def _told_of_methods(method: str, status: int, method_id: str) -> Forgery:
 
 
 FORGERIES: Final[dict[str, tuple[int, Forgery]]] = {
+    "an event that who follows them never heard": (
+        10,
+        lambda good: replace(good, heard=good.events[:-1]),
+    ),
+    "one that they heard twice": (
+        10,
+        lambda good: replace(good, heard=(*good.events, good.events[-1])),
+    ),
+    "events that they heard the other way round": (
+        10,
+        lambda good: replace(good, heard=good.events[::-1]),
+    ),
     "saved twice": (12, lambda good: replace(good, set_ups=(SET_UP, {**SET_UP, "id": "seti_2"}))),
     "saved for nobody": (12, lambda good: replace(good, methods=())),
     "shown as saved, and detached": (
