@@ -127,6 +127,8 @@ class PaymentWorkflow:
         """Give up; the answer tells whether the money had moved before."""
         self._remember(request.request)
         self._cancel_request = self._cancel_request or request
+        self._record.asked_for = f"cancel, by {self._cancel_request.actor}"
+        self._record.explain()
         return await self._state_when(lambda: self._state.is_over)
 
     @cancel.validator

@@ -82,7 +82,7 @@ _NEXT_BY_FULFILLMENT: Final = {
 }
 
 
-def details(state: PaymentState, attempt: Attempt | None) -> str:
+def details(state: PaymentState, attempt: Attempt | None, asked_for: str | None = None) -> str:
     """The run's current details, in Markdown."""
     lines = [
         f"### {state.status}: {state.reason.replace('_', ' ')}",
@@ -93,6 +93,8 @@ def details(state: PaymentState, attempt: Attempt | None) -> str:
         f"- attempts {state.attempts_used} of {state.attempts_allowed}",
         f"- hold until {state.retry_until:%Y-%m-%d %H:%M:%S} UTC",
     ]
+    if asked_for is not None and not state.is_over:
+        lines.append(f"- asked for, and not done yet: {asked_for}")
     if attempt is not None:
         told = f", {attempt.decline_code}" if attempt.decline_code else ""
         lines.append(f"- attempt {attempt.number}: {attempt.status}{told}")

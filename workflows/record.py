@@ -52,6 +52,7 @@ class Record:
         self.attempt = attempt
         self.is_written = not first
         self.was_parked = state.status is PaymentStatus.NEEDS_OPERATOR
+        self.asked_for: str | None = None  # by whom, and not done yet
         self._first = first
         self._shown: Sequence[SearchAttributeUpdate[Any]] = ()
 
@@ -106,10 +107,14 @@ class Record:
             call_an_operator(self.state.id, self.state.reason)
         return recorded is None or recorded.taken
 
+    def explain(self) -> None:
+        """Say in the run where the payment stands, and what was asked for."""
+        workflow.set_current_details(details(self.state, self.attempt, self.asked_for))
+
     def tell(self) -> None:
         """Show in the run where the payment stands."""
+        self.explain()
         state = self.state
-        workflow.set_current_details(details(state, self.attempt))
         if state.reason not in UNREACHABLE:
             if not state.is_settled:
                 return  # the first were given when the run was started; the next are on their way

@@ -65,6 +65,22 @@ class TestHold:
         assert is_renewed is not ("then the hold is let go" in told)
 
 
+class TestAskedFor:
+    def test_a_request_that_waits_is_told(self) -> None:
+        """A cancel was accepted while the gateway does not answer: nobody asks twice."""
+        state, attempt = begun()
+
+        assert "- asked for, and not done yet: cancel, by customer:cst_1" in details(
+            state, attempt, "cancel, by customer:cst_1"
+        )
+
+    def test_what_is_over_waits_for_nothing(self) -> None:
+        """It was done, or has lost to the money."""
+        state, attempt = seen(IntentStatus.SUCCEEDED)
+
+        assert "asked for" not in details(state, attempt, "cancel, by customer:cst_1")
+
+
 class TestDetails:
     def test_start_tells_order_price_and_time(self) -> None:
         """Whose order, for how much, which attempt, until when: without opening anything else."""

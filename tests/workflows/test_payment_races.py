@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
@@ -343,6 +344,23 @@ class TestRequestsBeforeTheAttempt:
         assert (S.CANCELED, Reason.CANCEL_REQUESTED) == (result.status, result.reason)
         assert "confirm" not in world.gateway.calls
         assert "release" == world.orders.calls[-1]
+
+    async def test_a_cancel_that_waits_is_seen_in_the_run(self, house: House) -> None:
+        """The gateway has not answered: whoever opens the run sees that it was asked for."""
+        world = World(FakeGateway("succeeded"))
+        road = Road()
+        gate = road.close("create_intent")
+
+        async with on_stage(house, world, road=road) as stage:
+            await gate.reached.wait()
+            await stage.accepted_cancel()
+            told = await stage.run.query(
+                "__temporal_workflow_metadata", result_type=WorkflowMetadata
+            )
+            gate.open.set()
+            await _result(stage)
+
+        assert "asked for, and not done yet: cancel, by " in told.current_details
 
     async def test_hold_that_ends_during_the_reservation_is_not_charged(self, house: House) -> None:
         """The order service was away for longer than the hold: nobody waits for the goods."""
