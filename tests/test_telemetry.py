@@ -1,6 +1,5 @@
 """The metrics of worker and API, as Prometheus reads them."""
 
-import socket
 from collections.abc import Callable
 
 import httpx
@@ -8,15 +7,14 @@ import pytest
 
 import api.__main__
 import worker.__main__
+from paysaga.demo.preflight import free_port
 from paysaga.settings import Settings, WrongSettings
 from paysaga.temporal import telemetry
 
 
 @pytest.fixture
 def address() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_our_counters_are_read_there(address: str) -> None:

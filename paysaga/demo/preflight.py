@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from random import SystemRandom
 from typing import Final
 
 from paysaga.demo.settings import DemoSettings
@@ -80,10 +81,13 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on at the moment; no two answers are the same."""
+    return next(port for port in _PORTS if is_free(port))
+
+
+# Below those that connections are given (Linux: from 32768 on), which might take a port between
+# this answer and its use.
+_PORTS: Final = iter(SystemRandom().sample(range(15_000, 32_000), 17_000))
 
 
 def forget(settings: DemoSettings) -> None:

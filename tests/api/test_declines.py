@@ -17,12 +17,12 @@ from api.__main__ import Server
 from api.declines import CUSTOMER_ADDRESS, DeclineGuard
 from api.refusals import TooManyDeclines
 from paysaga.database.declines import Declines
+from paysaga.demo.preflight import free_port
 from paysaga.domain.decline_limits import DeclineLimits
 from paysaga.settings import IN_MEMORY, Settings
 from paysaga.temporal import telemetry
 from paysaga.tokens import Role
 from paysaga.windows import Windows
-from tests.api.test_outages import free_port
 from tests.api.world import Api, Caller, World, a_customer, an_order, serving
 
 DECLINED = "pm_incorrect_cvc"

@@ -7,8 +7,8 @@ import pytest
 
 from api.limits import AttemptLimit
 from api.refusals import TooManyAttempts
+from paysaga.demo.preflight import free_port
 from paysaga.windows import Windows
-from tests.api.test_outages import free_port
 from tests.api.world import Api, World, a_customer, an_order, serving
 
 

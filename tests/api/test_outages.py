@@ -1,4 +1,3 @@
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from paysaga.database.breakers import GATEWAY, Breakers
 from paysaga.database.engine import create_engine, reading, sessions
 from paysaga.database.reads import Reads
+from paysaga.demo.preflight import free_port
 from paysaga.domain.breaker import Breaker
 from paysaga.domain.payment import PaymentState
 from paysaga.settings import Settings
@@ -24,12 +24,6 @@ NOWHERE = {
     "database": {"database_url": "sqlite:////nowhere/paysaga.db"},
     "temporal": {"temporal_address": "127.0.0.1:9"},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class DriverError(Exception):

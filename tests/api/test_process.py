@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.test_outages import free_port
+from paysaga.demo.preflight import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,16 +10,11 @@ import httpx
 import pytest
 import stripe
 
+from paysaga.demo.preflight import free_port
 from tests.simulator.support import SECRET_KEY, Control, Receiver, gateway, served, until
 from tests.simulator.test_cards import pay
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
