@@ -48,7 +48,8 @@ class Circuit:
             return False
         if not pause and await self._move(breaker, breaker.tried(now)):
             return True
-        raise NotAsked("the gateway does not answer", _spread(pause or DURING_TRIAL))
+        again_in = _spread(pause or DURING_TRIAL)
+        raise NotAsked("the gateway does not answer", again_in, is_away=True)
 
     async def answered(self) -> None:
         """The gateway has answered, whatever it said."""

@@ -17,6 +17,8 @@ RATE_LIMITED_SECONDS: Final = 2.0
 SEARCHED_TO: Final = "searched_to"
 # The try was over before the step itself was sent, so an effect can only be an earlier one's.
 NOTHING_SENT: Final = "nothing_sent"
+# The breaker is open: others have found that the gateway does not answer.
+IS_AWAY: Final = "is_away"
 
 
 class Trouble(StrEnum):
@@ -40,12 +42,16 @@ class Trouble(StrEnum):
 
 
 class NotAsked(stripe.APIConnectionError):
-    """We do not ask the gateway for now: nothing was sent, so nothing has happened."""
+    """We do not ask the gateway for now: nothing was sent, so nothing has happened.
 
-    def __init__(self, why: str, again_in: timedelta) -> None:
+    `is_away`: because it does not answer; else there is only too much to ask.
+    """
+
+    def __init__(self, why: str, again_in: timedelta, *, is_away: bool = False) -> None:
         super().__init__(why, should_retry=False)  # type: ignore[no-untyped-call]
         self.why = why
         self.again_in = again_in
+        self.is_away = is_away
 
 
 def not_searched_through(place: str) -> ApplicationError:
@@ -73,6 +79,7 @@ def as_failure(error: stripe.StripeError) -> ApplicationError:
         case NotAsked():
             return ApplicationError(
                 f"{error.why}: asked again later",
+                {IS_AWAY: error.is_away},
                 type=Trouble.NOT_ASKED,
                 next_retry_delay=error.again_in,
                 category=ApplicationErrorCategory.BENIGN,

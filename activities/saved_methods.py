@@ -95,9 +95,14 @@ class MethodCalls:
     @activity.defn
     async def detach_method(self, order: DetachOrder) -> AttachedMethod:
         """Take the method from its customer; one that has none, or is gone, counts as done."""
-        method = await self.retrieve_method(order.gateway_method_id)
-        if method.customer_id is None:
-            return method
+        try:
+            method = await self._methods.retrieve_async(order.gateway_method_id)
+        except stripe.StripeError as error:
+            if code_of(error) == "resource_missing":
+                return AttachedMethod(id=order.gateway_method_id)
+            raise as_failure(error) from None
+        if method.customer is None:
+            return as_attached(method)
         once = key_of(order.method_id, "detach", order.generation)
         try:
             await self._methods.detach_async(order.gateway_method_id, {}, {"idempotency_key": once})
@@ -113,13 +118,12 @@ class MethodCalls:
 
     @activity.defn
     async def retrieve_method(self, gateway_method_id: str) -> AttachedMethod:
-        """What the saved method is now, and whose. What the gateway does not know is nobody's."""
-        try:
-            return as_attached(await self._methods.retrieve_async(gateway_method_id))
-        except stripe.StripeError as error:
-            if code_of(error) == "resource_missing":
-                return AttachedMethod(id=gateway_method_id)
-            raise as_failure(error) from None
+        """What the saved method is now, and whose.
+
+        One that the gateway does not know is an error: nothing vanishes there, so the key may be
+        another account's, and a method that is lost here is lost for good.
+        """
+        return as_attached(await answer(self._methods.retrieve_async(gateway_method_id)))
 
     async def _set_up(self, order: SetUpOrder, customer: str, step: str) -> Setup:
         params: SetupIntentCreateParams = {

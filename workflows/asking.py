@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.errors import NOTHING_SENT, SEARCHED_TO, Trouble
+    from activities.errors import IS_AWAY, NOTHING_SENT, SEARCHED_TO, Trouble
 
 from workflows import policies
 from workflows.calls import call_unless
@@ -86,7 +86,7 @@ class Asking:
                 continue
             pause = tries.pause(trouble, _told_to_wait(failure), workflow.now())
             # One that the breaker keeps back is no passing fault: others have met it before.
-            if trouble is Trouble.NOT_ASKED or tries.number > policies.PASSING_FAULTS:
+            if _says(failure, IS_AWAY) or tries.number > policies.PASSING_FAULTS:
                 await self._errand.on_trouble(trouble, pause)
             if await _happens_within(is_over, pause):
                 return None

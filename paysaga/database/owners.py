@@ -16,21 +16,26 @@ async def owners(sessions: Sessions, intents: dict[str, str | None]) -> list[Own
     """
     named = {payment: intent for intent, payment in intents.items() if payment is not None}
     unheard = PAYMENTS.c.intent_id.is_(None) & PAYMENTS.c.status.not_in(sorted(FINAL))
-    counting = select(PAYMENTS.c.id, PAYMENTS.c.intent_id, PAYMENTS.c.updated_at).where(
-        or_(PAYMENTS.c.intent_id.in_(intents), PAYMENTS.c.id.in_(named) & unheard)
-    )
-    beside = select(PAYMENTS.c.id, PAYMENTS.c.other_intent_id, PAYMENTS.c.updated_at).where(
-        PAYMENTS.c.other_intent_id.in_(intents)
+    wanted = select(
+        PAYMENTS.c.id, PAYMENTS.c.intent_id, PAYMENTS.c.other_intent_id, PAYMENTS.c.updated_at
+    ).where(
+        or_(
+            PAYMENTS.c.intent_id.in_(intents),
+            PAYMENTS.c.other_intent_id.in_(intents),
+            PAYMENTS.c.id.in_(named) & unheard,
+        )
     )
     async with reading(sessions) as session:
-        rows = [(row, False) for row in await session.execute(counting)]
-        rows += [(row, True) for row in await session.execute(beside)]
+        rows = (await session.execute(wanted)).all()
+    found = [(row, row.intent_id or named.get(row.id), False) for row in rows]
+    found += [(row, row.other_intent_id, True) for row in rows]
     return [
         Owner(
-            intent_id=intent_id or named[payment_id],
-            payment_id=payment_id,
-            updated_at=updated_at,
+            intent_id=intent_id,
+            payment_id=row.id,
+            updated_at=row.updated_at,
             is_beside=is_beside,
         )
-        for (payment_id, intent_id, updated_at), is_beside in rows
+        for row, intent_id, is_beside in found
+        if intent_id in intents
     ]

@@ -407,9 +407,15 @@ class TestAfterwards:
         assert gone == again == await desk.card(setup.method_id)
 
     async def test_what_the_gateway_does_not_know_is_detached(self, desk: Desk) -> None:
-        """There is nothing to take away, and nothing to show."""
+        """There is nothing to take away."""
         assert AttachedMethod(id="pm_1unknown") == await desk.detach("pm_1unknown")
-        assert AttachedMethod(id="pm_1unknown") == await desk.card("pm_1unknown")
+
+    async def test_a_look_that_finds_nothing_proves_nothing(self, desk: Desk) -> None:
+        """The key may be another account's: the customer keeps the card here."""
+        with pytest.raises(ApplicationError) as failed:
+            await desk.card("pm_1unknown")
+
+        assert Trouble.REFUSED == failed.value.type
 
     async def test_lost_answer_is_asked_again(self, desk: Desk, simulated: Simulated) -> None:
         """The method was detached and the answer lost: the repeat finds it done."""

@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from activities.errors import Trouble
+from activities.errors import NotAsked, Trouble, as_failure
 from activities.stripe_orders import ConfirmOrder, IntentOrder
 from paysaga.domain.intent import IntentStatus
 from paysaga.domain.payment import AttemptStatus, Fulfillment, PaymentStatus, RequestMark
@@ -68,13 +68,21 @@ class TestPaidAtOnce:
 
 class TestBreaker:
     @pytest.mark.parametrize(
-        ("kind", "is_told"), [(Trouble.NOT_ASKED, True), (Trouble.UNREACHABLE, False)]
+        ("failure", "is_told"),
+        [
+            (
+                as_failure(NotAsked("the breaker is open", timedelta(seconds=60), is_away=True)),
+                True,
+            ),
+            (as_failure(NotAsked("the budget is spent", timedelta(seconds=3))), False),
+            (trouble(Trouble.UNREACHABLE), False),
+        ],
     )
     async def test_a_breaker_that_is_open_is_told_at_once(
-        self, *, pay: Start, kind: Trouble, is_told: bool
+        self, *, pay: Start, failure: ApplicationError, is_told: bool
     ) -> None:
-        """Others have found the gateway away; one fault of our own may pass."""
-        world = World(FakeGateway("succeeded", troubles={"create": [trouble(kind)]}))
+        """Others have found the gateway away. A fault of our own may pass, and so does a rush."""
+        world = World(FakeGateway("succeeded", troubles={"create": [failure]}))
 
         async with pay(world) as payment:
             await payment.result()
