@@ -17,6 +17,7 @@ from paysaga.database.steps import (
     write,
 )
 from paysaga.domain.payment import Changes, Recorded
+from paysaga.waking import Waking
 
 ORDER_TAKEN: Final = "OrderTaken"
 NOT_WRITABLE: Final = "NotWritable"
@@ -29,8 +30,9 @@ class Records:
     the COMMIT, is simply asked again. What the database cannot do now is raised: Temporal retries.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, waking: Waking | None = None) -> None:
         self._sessions = sessions
+        self._waking = waking
 
     @activity.defn
     async def record(self, batch: Changes) -> Recorded | None:
@@ -44,7 +46,7 @@ class Records:
                 `NotWritable`: a bug that the database, or a missing step, has shown.
         """
         try:
-            return await self._write(batch)
+            recorded = await self._write(batch)
         except OrderHeld as held:
             raise ApplicationError(
                 "the order has another payment", held.holder, type=ORDER_TAKEN, non_retryable=True
@@ -53,6 +55,10 @@ class Records:
             raise ApplicationError(in_one_line(error), type=NOT_WRITABLE) from None
         except StepMissing as error:
             raise ApplicationError(str(error), type=NOT_WRITABLE) from None
+        if self._waking is not None:
+            # Also by a repeat: whoever wrote before may have been killed at this place.
+            await self._waking.wake()
+        return recorded
 
     @activity.defn
     async def standing(self, payment_id: str) -> Recorded | None:

@@ -5,6 +5,7 @@ only past what is stored.
 """
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,16 +19,20 @@ from activities.errors import as_failure
 from paysaga.database.engine import Sessions
 from paysaga.database.event_sweeps import EventSweeps, Place
 from paysaga.database.inbox import Inbox, Source
+from paysaga.database.outbox_keeping import OutboxKeeping
 from paysaga.domain.message import Message
 from paysaga.domain.method_event import LISTENED_FOR
 from paysaga.incoming import Incoming, NotAGatewayEvent, as_kept
 from paysaga.nudging import NotTold
+from paysaga.waking import Waking
 
 # An event may be listed a little later than it says it was made, and clocks differ. Those of this
 # time before are read once more; they are known by their ids.
 OVERLAP: Final = timedelta(minutes=5)
 _PAGE: Final = 100  # the most that Stripe lists
 _BATCH: Final = 100
+_MANY: Final = 1000
+_FORGETTING_SECONDS: Final = 60.0
 
 log: Final = structlog.stdlib.get_logger("sweep")
 
@@ -126,6 +131,37 @@ class InboxWork:
         """Delete events that were processed before this moment; what is owed stays."""
         gone = await self._inbox.forget(moment.before, _BATCH)
         return Batch(count=gone, more=gone == _BATCH)
+
+
+class OutboxWork:
+    """What the outbox needs beside its writers and its sinks."""
+
+    def __init__(self, keeping: OutboxKeeping, waking: Waking) -> None:
+        self._keeping = keeping
+        self._waking = waking
+
+    @activity.defn
+    async def wake_overslept(self) -> int:
+        """Wake sinks that rest though there are events for them; how many."""
+        return await self._waking.wake_overslept()
+
+    @activity.defn
+    async def forget_events(self, moment: Moment) -> Batch:
+        """Delete events from before this moment, but for what somebody has still to hear."""
+        count, place, until = 0, None, time.monotonic() + _FORGETTING_SECONDS
+        while True:
+            activity.heartbeat()
+            gone, place = await self._keeping.forget(moment.before, _MANY, place)
+            count += gone
+            if gone < _MANY:
+                return Batch(count=count, more=False)
+            if time.monotonic() > until:
+                return Batch(count=count, more=True)
+
+    @activity.defn
+    async def open_sinks(self) -> int:
+        """Have a run for each sink, also if somebody has ended it; how many."""
+        return await self._waking.open_all()
 
 
 def _wanted(place: Place, page_size: int) -> EventListParams:

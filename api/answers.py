@@ -18,20 +18,15 @@ from api.views import Links, MethodView, PaymentView, status_facts
 from paysaga.domain.payment import PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
 from paysaga.settings import Settings
+from paysaga.starting.payments import payment_address
 from paysaga.tokens import Role
 
-API: Final = "/api/v1"
 REPLAYED: Final = "Idempotent-Replayed"
 
 _CANCELED: Final[dict[Reason, type[Refusal]]] = {
     Reason.ORDER_REFUSED: OrderRefused,
     Reason.GATEWAY_REFUSED: GatewayRefused,
 }
-
-
-def address(settings: Settings, payment_id: str) -> str:
-    """Where the payment is found from outside."""
-    return f"{str(settings.public_base_url).rstrip('/')}{API}/payments/{payment_id}"
 
 
 def run_address(settings: Settings, run_id: str) -> str:
@@ -42,7 +37,7 @@ def run_address(settings: Settings, run_id: str) -> str:
 
 def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> PaymentView:
     """The payment as this caller may see it."""
-    here = address(settings, state.id)
+    here = payment_address(settings, state.id)
     inside = caller.is_staff or caller.role is Role.SERVICE
     run = run_address(settings, state.id)
     return PaymentView.model_validate(

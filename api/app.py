@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from temporalio.runtime import Runtime
 
 from api import (
+    correspondents,
     documents,
     errors,
     events,
@@ -20,12 +21,14 @@ from api import (
     payment_methods,
     payments,
     repairs,
+    sinks,
     webhooks,
 )
-from api.answers import API, REPLAYED
+from api.answers import REPLAYED
 from api.connections import opened
 from api.middleware import CORRELATION_ID, IDEMPOTENCY_KEY, Correlated, Guarded
 from paysaga.settings import Settings
+from paysaga.starting.payments import API
 
 _SENT: Final = ["Authorization", "Content-Type", IDEMPOTENCY_KEY, CORRELATION_ID]
 _SHOWN: Final = [CORRELATION_ID, REPLAYED, "Location", "Retry-After", "Server-Timing"]
@@ -54,7 +57,10 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     api = APIRouter(prefix=API)
-    for room in (payments, payment_methods, orders, webhooks, repairs, inbox, finance, events):
+    for room in (
+        *(payments, payment_methods, correspondents, orders),
+        *(webhooks, repairs, inbox, finance, events, sinks),
+    ):
         api.include_router(room.router)
     app.include_router(api)
     app.include_router(health.router)

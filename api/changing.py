@@ -7,8 +7,8 @@ from typing import Final
 from fastapi import Response
 
 from api.answers import is_refused_by_a_bank, outcome, payment_view, replayed
-from api.bodies import Body, CaptureBody, RetryOrder
-from api.chosen import check_renewable, chosen
+from api.bodies import CaptureBody, RetryOrder
+from api.chosen import check_renewable
 from api.connections import Connections
 from api.identity import Caller
 from api.refusals import (
@@ -21,13 +21,15 @@ from api.refusals import (
     NotRetryable,
     Refusal,
 )
-from api.run_errors import KeyTaken, NoAnswerYet, NotTaken, OrderTaken, RunOver
 from api.views import PaymentView
 from api.visible import order_taken
 from paysaga.domain import ids
 from paysaga.domain.gateway_event import waits
 from paysaga.domain.money import check_chargeable
 from paysaga.domain.payment import PaymentState, PaymentStatus, RequestMark
+from paysaga.starting.calls import KeyTaken, NoAnswerYet, NotTaken, OrderTaken, RunOver
+from paysaga.starting.methods import chosen
+from paysaga.starting.orders import Body
 from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 
 # What to do about an attempt that the customer has not finished.
@@ -161,7 +163,7 @@ class Changing:
         elif self._state.is_hosted:
             why = "It is chosen on the payment page: leave it out."
             raise Invalid("payment_method_id", why)
-        method = await chosen(self._here, self._state.customer_id, method_id)
+        method = await chosen(self._here.methods, self._state.customer_id, method_id)
         if self._state.renew_hold_until is not None:
             check_renewable(method)
         return method.token

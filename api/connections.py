@@ -11,10 +11,8 @@ from fastapi import Depends, Request
 from temporalio.common import MetricMeter
 from temporalio.runtime import Runtime
 
-from api.declines import DeclineGuard
 from api.identity import TokenCheck
 from api.introspection import Introspection
-from api.limits import AttemptLimit
 from api.method_runs import MethodRuns
 from api.runs import Runs
 from api.waiting import Waiting
@@ -29,10 +27,14 @@ from paysaga.database.outbox import Outbox
 from paysaga.database.reads import Reads
 from paysaga.database.reconciliation import Reconciliations
 from paysaga.database.saved_methods import SavedMethods
+from paysaga.database.sink_changes import SinkChanges
+from paysaga.database.sinks import Sinks
 from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
+from paysaga.starting.declines import DeclineGuard
+from paysaga.starting.limits import AttemptLimit
 from paysaga.temporal import connect
 from paysaga.windows import Windows
 from workflows import addresses
@@ -56,6 +58,9 @@ class Connections:
     incoming: Incoming
     inbox: InboxReads
     outbox: Outbox
+    sinks: Sinks
+    sink_changes: SinkChanges
+    nudging: Nudging
     runs: Runs
     methods: SavedMethods
     method_runs: MethodRuns
@@ -85,6 +90,7 @@ async def opened(settings: Settings, runtime: Runtime | None = None) -> AsyncIte
         windows = Windows(settings.limits_url)
         stack.push_async_callback(windows.close)
         reads = Reads(made)
+        nudging = Nudging(client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id)
         yield Connections(
             settings=settings,
             tokens=TokenCheck(
@@ -96,13 +102,12 @@ async def opened(settings: Settings, runtime: Runtime | None = None) -> AsyncIte
             waiting=Waiting(reads),
             balances=Balances(made),
             reconciliations=Reconciliations(made),
-            incoming=Incoming(
-                made,
-                Nudging(client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id),
-                settings,
-            ),
+            incoming=Incoming(made, nudging, settings),
             inbox=InboxReads(made),
             outbox=Outbox(made),
+            sinks=Sinks(made),
+            sink_changes=SinkChanges(made),
+            nudging=nudging,
             runs=Runs(client, timedelta(seconds=settings.api_wait_seconds)),
             methods=SavedMethods(made),
             method_runs=MethodRuns(client, timedelta(seconds=settings.api_wait_seconds)),

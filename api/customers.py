@@ -1,10 +1,8 @@
-"""For whom a request is made, whether there is such a customer, and where they may be sent back."""
+"""For whom a request is made, and where they may be sent back."""
 
 from urllib.parse import urlsplit
 
-from api.connections import Connections
 from api.identity import Caller
-from api.middleware import timed
 from api.refusals import Forbidden, Invalid
 from paysaga.settings import Environment, Settings
 from paysaga.tokens import Role
@@ -29,13 +27,3 @@ def check_address(settings: Settings, caller: Caller, field: str, url: str) -> N
     origin = f"{address.scheme}://{address.netloc}"
     if caller.role is not Role.SERVICE and origin not in settings.cors_origins:
         raise Invalid(field, "A customer's token leads back to the shop's pages only.")
-
-
-async def check_customer(here: Connections, customer_id: str) -> None:
-    """Whether the auth service knows them, where it is to be asked."""
-    if not here.settings.auth_service_knows_customers or here.auth is None:
-        return
-    with timed("auth"):
-        user = await here.auth.user(customer_id)
-    if user is None or not user.active:
-        raise Invalid("customer_id", "There is no such customer, or not any more.")

@@ -9,13 +9,17 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from api.problems import PROBLEMS, UNEXPECTED, Kind, Problem
 from api.refusals import FieldError, Invalid, KeyMissing, Missing, Refusal
+from paysaga.database.away import is_away
 from paysaga.database.paging import WrongCursor
 from paysaga.domain.money import AmountRefused
+from paysaga.domain.sink import SinkKind
+from paysaga.starting.fields import field_of, what_is_wrong
+from paysaga.starting.refusals import NotStarted
 
 PROBLEM_JSON: Final = "application/problem+json"
 
@@ -38,28 +42,38 @@ async def answer(request: Request, error: Exception) -> Response:
     kind = next(PROBLEMS[base] for base in type(error).__mro__ if base in PROBLEMS)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("a request fails for now", code=kind.code, error=type(error).__name__)
-    facts: dict[str, Any] = {}
-    if isinstance(error, Refusal):
-        if error.retry_after is not None:
-            kind = replace(kind, headers={"Retry-After": str(error.retry_after)})
-        facts = {
-            "errors": error.errors,
-            "payment_id": error.payment_id,
-            "payment": error.payment,
-            "payment_method_id": error.method_id,
-            "payment_method": error.method,
-        }
-        if error.detail:
-            facts["detail"] = error.detail
-        if error.payment:
-            facts |= {
-                "decline_code": error.payment.decline_code,
-                "attempts_left": error.payment.attempts_left,
-                "retry_until": error.payment.retry_until,
-            }
-        if error.method:
-            facts["decline_code"] = error.method.decline_code
+    if not isinstance(error, Refusal | NotStarted):
+        return problem(request, kind)
+    if error.retry_after is not None:
+        kind = replace(kind, headers={"Retry-After": str(error.retry_after)})
+    facts = _facts(error) if isinstance(error, Refusal) else _facts_of_no_start(error)
+    if error.detail:
+        facts["detail"] = error.detail
     return problem(request, kind, **facts)
+
+
+def _facts(error: Refusal) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "errors": error.errors,
+        "payment_id": error.payment_id,
+        "payment": error.payment,
+        "payment_method_id": error.method_id,
+        "payment_method": error.method,
+    }
+    if error.payment:
+        facts |= {
+            "decline_code": error.payment.decline_code,
+            "attempts_left": error.payment.attempts_left,
+            "retry_until": error.payment.retry_until,
+        }
+    if error.method:
+        facts["decline_code"] = error.method.decline_code
+    return facts
+
+
+def _facts_of_no_start(error: NotStarted) -> dict[str, Any]:
+    about = [FieldError(field=error.field, message=error.told)] if error.field else []
+    return {"errors": about, "payment_id": error.payment_id}
 
 
 def unexpected(request: Request, correlation_id: str) -> Response:
@@ -86,25 +100,12 @@ def problem(request: Request, kind: Kind, **facts: Any) -> Response:
     return JSONResponse(content, kind.status, kind.headers, PROBLEM_JSON)
 
 
-# PostgreSQL's codes for: no connection, no way in, no such database (yet), a conflict with others,
-# out of resources, stopped by somebody, trouble with its disks; a stand-by; a lock held too long.
-_NOT_NOW: Final = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55P03")
-
-
 async def _database_error(request: Request, error: Exception) -> Response:
     """The database is away for now; any other error of it is a mistake of ours."""
     assert isinstance(error, DBAPIError)  # noqa: S101 - registered for it
-    if not _is_away(error):
+    if not is_away(error):
         raise error
     return await answer(request, error)
-
-
-def _is_away(error: DBAPIError) -> bool:
-    if isinstance(error.orig and error.orig.__cause__, ValueError):
-        return False  # a value that the driver does not send, which it calls an InterfaceError
-    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
-        return True
-    return str(getattr(error.orig, "sqlstate", None)).startswith(_NOT_NOW)
 
 
 async def _amount_refused(request: Request, error: Exception) -> Response:
@@ -129,13 +130,19 @@ async def _not_valid(request: Request, error: Exception) -> Response:
             return await answer(request, KeyMissing())
     if any(_is_no_object(detail) for detail in found):
         return problem(request, PROBLEMS[Invalid], errors=[_about_body(request)])
-    told = [FieldError(field=_field(detail["loc"]), message=_message(detail)) for detail in found]
+    told = [FieldError(field=_named(detail), message=what_is_wrong(detail)) for detail in found]
     return problem(request, PROBLEMS[Invalid], errors=told)
 
 
 def _is_no_object(detail: Mapping[str, Any]) -> bool:
     """What the fields of a body say together is another matter: that has a message of its own."""
-    return tuple(detail["loc"]) == ("body",) and detail["type"] != "value_error"
+    about_fields = detail["type"] == "value_error" or _tells_kinds(detail)
+    return tuple(detail["loc"]) == ("body",) and not about_fields
+
+
+def _tells_kinds(detail: Mapping[str, Any]) -> bool:
+    """The body has one of several forms, and the field that says which is missing or wrong."""
+    return str(detail["type"]).startswith("union_tag_")
 
 
 def _about_body(request: Request) -> FieldError:
@@ -157,15 +164,17 @@ async def _http(request: Request, error: Exception) -> Response:
     )
 
 
-_LONGEST_NAME: Final = 64
+# The forms that a body may have are no fields, but stand before them.
+_FORMS: Final = frozenset({SinkKind.HTTP, SinkKind.AMQP})
+
+
+def _named(detail: Mapping[str, Any]) -> str:
+    if _tells_kinds(detail):
+        return str(detail["ctx"]["discriminator"]).strip("'")
+    return _field(detail["loc"])
 
 
 def _field(where: Sequence[str | int]) -> str:
-    """The field's name as the caller wrote it; where an unknown field was named, in plain ASCII."""
+    """The field's name as the caller wrote it, without the part of the request that holds it."""
     parts = where[1:] if where[0] in {"body", "query", "path", "header"} else where
-    name = ".".join(str(part) for part in parts)
-    return name.encode("ascii", "replace").decode()[:_LONGEST_NAME]
-
-
-def _message(detail: Mapping[str, Any]) -> str:
-    return str(detail["msg"]).removeprefix("Value error, ")
+    return field_of(parts[1:] if parts and parts[0] in _FORMS else parts)

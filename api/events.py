@@ -10,6 +10,8 @@ from api.connections import Here
 from api.documents import READ, problems
 from api.identity import allowed
 from api.views import View
+from paysaga.database.paging import WrongCursor
+from paysaga.domain.outbox import Place
 from paysaga.events.shapes import Event, EventType, published
 from paysaga.tokens import Role
 
@@ -42,7 +44,7 @@ class EventPage(View):
 @router.get(
     "",
     operation_id="list_events",
-    responses=READ,
+    responses=READ | problems(410),
     dependencies=[Depends(allowed(Role.SERVICE, Role.ADMIN))],
 )
 async def list_events(here: Here, wanted: Annotated[EventQuestion, Query()]) -> EventPage:
@@ -50,19 +52,36 @@ async def list_events(here: Here, wanted: Annotated[EventQuestion, Query()]) -> 
 
     Whoever goes on from `next_after` misses none, whatever is being written meanwhile.
     """
+    place = place_of(wanted.after)
     found = await here.outbox.after(
-        wanted.after,
+        place,
         wanted.limit + 1,
         types=[kind.value for kind in wanted.type],
         object_id=wanted.object,
         since=wanted.since,
     )
+    if place is not None:
+        await here.outbox.check_kept(place)
     page = found[: wanted.limit]
     return EventPage(
         items=[published(event) for event in page],
-        next_after=page[-1].place if page else wanted.after,
+        next_after=page[-1].place.cursor if page else wanted.after,
         has_more=len(found) > len(page),
     )
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """The place that a page has told.
+
+    Raises:
+        WrongCursor: None has.
+    """
+    if cursor is None:
+        return None
+    place = Place.read(cursor)
+    if place is None:
+        raise WrongCursor("the cursor is not one of ours: begin with the first page again")
+    return place
 
 
 @router.get("/schema", operation_id="get_event_schema", responses=problems(503))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 from api.answers import REPLAYED
-from api.bodies import PAYMENT_ID_PATTERN, Body, IdempotencyKey
+from api.bodies import PAYMENT_ID_PATTERN, IdempotencyKey
 from api.connections import Here
 from api.documents import SEEN, changed, problems
 from api.identity import Caller, allowed
@@ -17,6 +17,7 @@ from api.reconciliation_views import BalancesView, ReconciliationView
 from api.refusals import KeyReused, Missing
 from paysaga.domain import ids
 from paysaga.domain.reports import Report
+from paysaga.starting.orders import Body
 from paysaga.tokens import Role
 from workflows.reconciliation import ReconciliationOrder
 

@@ -4,8 +4,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
-from api.bodies import Body, Cursor, CustomerId, WebAddress
+from api.bodies import Cursor
 from paysaga.domain.saved_method import SavedMethodStatus
+from paysaga.starting.orders import Body, CustomerId, WebAddress
 
 METHOD_ID_PATTERN: Final = r"^mtd_[a-z2-7]{26}$"
 

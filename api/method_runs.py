@@ -19,10 +19,9 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from api.refusals import TemporalUnavailable
-from api.run_errors import LOOK, NoAnswerYet, RunOver, translated
 from paysaga.domain import saving as rules
 from paysaga.domain.saved_method import MethodOrder, SavedMethod
+from paysaga.starting.calls import LOOK, NoAnswerYet, RunOver, TemporalUnavailable, translated
 from workflows import addresses
 from workflows.method_changes import MethodRef, RemoveMethodWorkflow
 from workflows.saving_method import SavedMethodWorkflow

@@ -1,14 +1,8 @@
 """Around every request: a correlation id, limits on what is read, and one log line."""
 
-import json
-import re
 import time
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Final
 from urllib.parse import unquote_plus
-from uuid import uuid4
 
 import structlog
 from fastapi import Request
@@ -16,29 +10,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors, refusals
-from paysaga.domain.cards import holds_card_number
+from paysaga.domain.cards import holds_card_number, json_holds_card_number
 from paysaga.settings import Settings
+from paysaga.starting.payments import correlation_id
+from paysaga.timing import count_into
 
 CORRELATION_ID: Final = "X-Correlation-Id"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 WEBHOOK_LIMIT_BYTES: Final = 256 * 1024
 WEBHOOKS: Final = "/api/v1/webhooks/"
 
-_GOOD_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SHARES: ContextVar[MutableMapping[str, float]] = ContextVar("shares")
 
 log: Final = structlog.stdlib.get_logger("api")
-
-
-@contextmanager
-def timed(name: str) -> Iterator[None]:
-    """Count the time inside as `name`'s share in the answer's Server-Timing header."""
-    since = time.perf_counter()
-    try:
-        yield
-    finally:
-        shares = _SHARES.get({})
-        shares[name] = shares.get(name, 0.0) + time.perf_counter() - since
 
 
 class Correlated:
@@ -69,13 +52,13 @@ class _Exchange:
     """One request and its answer."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self.id = _id_of(Headers(scope=scope).get(CORRELATION_ID))
+        self.id = correlation_id(Headers(scope=scope).get(CORRELATION_ID))
         self.status = 0
         self._scope = scope
         self._send = send
         self._since = time.perf_counter()
         self._shares: dict[str, float] = {}
-        _SHARES.set(self._shares)
+        count_into(self._shares)
         scope.setdefault("state", {})["correlation_id"] = self.id
 
     async def send(self, message: Message) -> None:
@@ -144,12 +127,6 @@ class Guarded:
         await self._app(scope, replay, send)
 
 
-def _id_of(told: str | None) -> str:
-    if told and _GOOD_ID.fullmatch(told) and not holds_card_number(told):
-        return told
-    return uuid4().hex
-
-
 async def _read(request: Request, receive: Receive, limit: int) -> bytes | None:
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told) > limit:
@@ -173,16 +150,4 @@ def _holds_card_number(request: Request, body: bytes | None) -> bool:
         *request.headers.getlist(IDEMPOTENCY_KEY),
     ]
     text = (body or b"").decode(errors="replace")
-    if text:
-        texts += [text, _unescaped(text)]
-    return any(holds_card_number(part) for part in texts)
-
-
-def _unescaped(text: str) -> str:
-    """The same JSON without its escapes, behind which digits could hide."""
-    if "\\u" not in text:
-        return ""
-    try:
-        return json.dumps(json.loads(text), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return ""  # no JSON is refused anyway
+    return json_holds_card_number(text) or any(holds_card_number(part) for part in texts)

@@ -11,10 +11,8 @@ from api.answers import outcome, payment_view, replayed
 from api.bodies import (
     PAYMENT_ID_PATTERN,
     CaptureBody,
-    CheckoutOrder,
     IdempotencyKey,
     PaymentFilter,
-    PaymentOrder,
     RetryOrder,
     StatusQuestion,
 )
@@ -27,6 +25,7 @@ from api.returning import back_to_the_shop
 from api.starting import Start
 from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
 from api.visible import Merchant, Payer, PaymentId, VisiblePayment, Who
+from paysaga.starting.orders import CheckoutOrder, PaymentOrder
 
 router: Final = APIRouter(prefix="/payments", tags=["payments"])
 

@@ -7,12 +7,10 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.method_views import SavedMethodView
 from api.refusals import (
     AlreadySucceeded,
-    AmountMismatch,
     BadSignature,
     BadToken,
     CaptureRefused,
@@ -25,7 +23,6 @@ from api.refusals import (
     KeyMissing,
     KeyReused,
     MethodDeclined,
-    MethodMissing,
     MethodNotRemovable,
     MethodNotRemoved,
     MethodNotThere,
@@ -37,23 +34,32 @@ from api.refusals import (
     NotRepairable,
     NotRetryable,
     NotSignedIn,
-    OrderHasPayment,
-    OrderMissing,
-    OrderNotOpen,
     OrderRefused,
     PaymentCanceled,
     PaymentExpired,
-    TemporalUnavailable,
+    SinkConfigured,
     TokensUnchecked,
     TooLarge,
-    TooManyAttempts,
-    TooManyDeclines,
 )
 from api.views import PaymentView, View
 from paysaga.auth import AuthServiceUnavailable
+from paysaga.database.away import NOT_CONNECTED
+from paysaga.database.outbox import Forgotten
 from paysaga.incoming import NotAGatewayEvent
 from paysaga.nudging import NotTold
 from paysaga.orders import OrderServiceUnavailable
+from paysaga.starting.calls import TemporalUnavailable
+from paysaga.starting.refusals import (
+    AmountMismatch,
+    CustomerMissing,
+    MethodMissing,
+    NotStarted,
+    OrderHasPayment,
+    OrderMissing,
+    OrderNotOpen,
+    TooManyAttempts,
+    TooManyDeclines,
+)
 
 RETRY_SECONDS: Final = 2
 
@@ -102,6 +108,15 @@ _TEMPORAL_AWAY: Final = Kind(
     "Payments cannot be handled at the moment. Please repeat the request in a moment.",
     _LATER,
 )
+_INVALID: Final = Kind(
+    _S.UNPROCESSABLE_ENTITY, CustomerMissing.code, "Some input is not as it must be."
+)
+
+
+def _not_started(status: HTTPStatus, refusal: type[NotStarted]) -> Kind:
+    """It has its code and its sentence by itself, for whoever else tells it."""
+    return Kind(status, refusal.code, refusal.sentence)
+
 
 PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
     CardNumber: Kind(
@@ -143,12 +158,8 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
     ),
     Forbidden: Kind(_S.FORBIDDEN, "forbidden", "This role may not do that."),
     Missing: Kind(_S.NOT_FOUND, "not_found", "There is no such thing here."),
-    OrderMissing: Kind(_S.NOT_FOUND, "order_not_found", "There is no such order."),
-    MethodMissing: Kind(
-        _S.NOT_FOUND,
-        "payment_method_not_found",
-        "There is no such payment method, or not any more.",
-    ),
+    OrderMissing: _not_started(_S.NOT_FOUND, OrderMissing),
+    MethodMissing: _not_started(_S.NOT_FOUND, MethodMissing),
     MethodSaved: Kind(_S.CONFLICT, "payment_method_saved", "This payment method is saved already."),
     MethodNotThere: Kind(
         _S.CONFLICT, "payment_method_not_active", "This payment method is not active."
@@ -168,11 +179,9 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         "idempotency_key_reused",
         "This Idempotency-Key was used with another request. Send a new one.",
     ),
-    OrderHasPayment: Kind(
-        _S.CONFLICT, "order_has_payment", "Another payment for this order is open or succeeded."
-    ),
-    AmountMismatch: Kind(_S.CONFLICT, "order_amount_mismatch", "The order has another price."),
-    OrderNotOpen: Kind(_S.CONFLICT, "order_not_open", "This order does not wait for a payment."),
+    OrderHasPayment: _not_started(_S.CONFLICT, OrderHasPayment),
+    AmountMismatch: _not_started(_S.CONFLICT, AmountMismatch),
+    OrderNotOpen: _not_started(_S.CONFLICT, OrderNotOpen),
     OrderRefused: Kind(_S.CONFLICT, "order_refused", "The shop could not take the order."),
     GatewayRefused: Kind(_S.CONFLICT, "gateway_refused", "This payment cannot be made."),
     PaymentCanceled: Kind(_S.CONFLICT, "payment_canceled", "The payment was canceled."),
@@ -198,23 +207,27 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         "not_approvable",
         "There is no proposal to agree with: it was done, or has to be proposed again.",
     ),
-    TooManyAttempts: Kind(
-        _S.TOO_MANY_REQUESTS,
-        "too_many_attempts",
-        "There were too many attempts to pay. Please try again later.",
+    SinkConfigured: Kind(
+        _S.CONFLICT,
+        "sink_configured",
+        "The settings make this sink. Take its variable from them and pause it before.",
     ),
-    TooManyDeclines: Kind(
-        _S.TOO_MANY_REQUESTS,
-        "too_many_declines",
-        "Too many declined attempts. Please try again later or use another payment method.",
+    Forgotten: Kind(
+        _S.GONE,
+        "events_forgotten",
+        "Events that follow this cursor were deleted. Read what you keep anew from its routes, and"
+        " go on from the first page.",
     ),
+    TooManyAttempts: _not_started(_S.TOO_MANY_REQUESTS, TooManyAttempts),
+    TooManyDeclines: _not_started(_S.TOO_MANY_REQUESTS, TooManyDeclines),
     TooLarge: Kind(
         _S.REQUEST_ENTITY_TOO_LARGE,
         "body_too_large",
         "The body is too large.",
         {"Connection": "close"},
     ),
-    Invalid: Kind(_S.UNPROCESSABLE_ENTITY, "validation_failed", "Some input is not as it must be."),
+    Invalid: _INVALID,
+    CustomerMissing: _INVALID,
     TemporalUnavailable: _TEMPORAL_AWAY,
     NotTold: _TEMPORAL_AWAY,
     OrderServiceUnavailable: Kind(
@@ -236,8 +249,7 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
         _LATER,
     ),
     DBAPIError: _DATABASE_AWAY,  # as far as `api/errors.py` finds that it is away
-    PoolTimeoutError: _DATABASE_AWAY,
-    OSError: _DATABASE_AWAY,  # asyncpg's failed connection comes as it is
+    **dict.fromkeys(NOT_CONNECTED, _DATABASE_AWAY),
 }
 UNEXPECTED: Final = Kind(
     _S.INTERNAL_SERVER_ERROR,

@@ -1,4 +1,4 @@
-"""Everything for which a request is not carried out. How each is told stands in `api/errors.py`."""
+"""Everything else for which a request is not carried out. `api/problems.py` says how it is told."""
 
 from collections.abc import Sequence
 
@@ -80,22 +80,6 @@ class TooLarge(Refusal):
     """The body is longer than we read."""
 
 
-class OrderMissing(Missing):
-    """The order service knows no such order of this customer."""
-
-
-class OrderHasPayment(Refusal):
-    """Another payment holds the order."""
-
-
-class AmountMismatch(Refusal):
-    """The body's price is not the order's."""
-
-
-class OrderNotOpen(Refusal):
-    """The shop does not wait for this order's money."""
-
-
 class Declined(Refusal):
     """The attempt was declined."""
 
@@ -120,14 +104,6 @@ class MethodNotRemoved(Refusal):
     """The payment method could not be removed, and nobody is at it any more."""
 
 
-class MethodMissing(Missing):
-    """The customer has no such payment method to pay with."""
-
-    def __init__(self) -> None:
-        told = "There is no such payment method, or not any more."
-        super().__init__(errors=[FieldError(field="payment_method_id", message=told)])
-
-
 class OrderRefused(Refusal):
     """The shop does not take the order."""
 
@@ -146,14 +122,6 @@ class PaymentExpired(Refusal):
 
 class NotRetryable(Refusal):
     """The payment takes no further attempt now."""
-
-
-class TooManyAttempts(Refusal):
-    """The customer has tried to pay too often in the last hour."""
-
-
-class TooManyDeclines(Refusal):
-    """There were too many declines, of whom or what is not told."""
 
 
 class AlreadySucceeded(Refusal):
@@ -180,9 +148,9 @@ class NotApprovable(Refusal):
     """There is no proposal, or not one that this person may agree with."""
 
 
-class TemporalUnavailable(Refusal):
-    """Temporal does not answer."""
-
-
 class TokensUnchecked(Refusal):
     """The keys that tokens are checked with cannot be had."""
+
+
+class SinkConfigured(Refusal):
+    """The settings make this sink: while events go there it is not removed."""

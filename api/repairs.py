@@ -7,21 +7,14 @@ from itertools import takewhile
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import (
-    AwareDatetime,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationInfo, field_validator
 
 from api.answers import payment_view, run_address
-from api.bodies import Body, IdempotencyKey
+from api.bodies import IdempotencyKey
 from api.connections import Connections, Here
 from api.documents import SEEN, changed
 from api.identity import Caller, allowed
 from api.refusals import KeyReused, NotApprovable, NotRepairable
-from api.run_errors import KeyTaken, NoAnswerYet, NotDone, NotTaken, OrderTaken, RunOver
 from api.views import HistoryEntry, PaymentView, View
 from api.visible import VisiblePayment
 from paysaga.database.reads import HistoryEntry as Step
@@ -35,6 +28,8 @@ from paysaga.domain.repairs import (
     allowed_repairs,
     needs_approval,
 )
+from paysaga.starting.calls import KeyTaken, NoAnswerYet, NotDone, NotTaken, OrderTaken, RunOver
+from paysaga.starting.orders import Body
 from paysaga.tokens import Role
 from workflows.addresses import repair_id
 from workflows.payment_details import next_step

@@ -1,17 +1,10 @@
 """The customer's way back from the gateway, through us, to the shop's page."""
 
-import re
 from http import HTTPStatus
-from urllib.parse import urlsplit, urlunsplit
 
 from fastapi.responses import RedirectResponse
 
-
-def shop_address(return_url: str, name: str, our_id: str) -> str:
-    """The shop's page, which hears our id under this name and nothing else."""
-    url, ours = urlsplit(return_url), re.compile(rf"{name}(=|$)")
-    told = [part for part in url.query.split("&") if part and not ours.match(part)]
-    return urlunsplit(url._replace(query="&".join([*told, f"{name}={our_id}"])))
+from paysaga.domain.returning import shop_address
 
 
 def back_to_the_shop(return_url: str, name: str, our_id: str) -> RedirectResponse:

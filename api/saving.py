@@ -5,9 +5,9 @@ from http import HTTPStatus
 from fastapi import Response
 from structlog.contextvars import bind_contextvars
 
-from api.answers import API, REPLAYED, run_address
+from api.answers import REPLAYED, run_address
 from api.connections import Connections
-from api.customers import check_address, check_customer, customer_of
+from api.customers import check_address, customer_of
 from api.identity import Caller
 from api.method_bodies import SaveOrder
 from api.method_views import MethodLinks, SavedMethodView, saved_method_view
@@ -17,14 +17,20 @@ from api.refusals import (
     MethodNotRemovable,
     MethodNotRemoved,
     MethodSaved,
-    Refusal,
-    TemporalUnavailable,
 )
-from api.run_errors import NoAnswerYet, NotTaken, RunOver, StartedBefore
 from paysaga.domain import ids
 from paysaga.domain.payment import RequestMark
 from paysaga.domain.saved_method import MethodOrder, SavedMethod, SavedMethodStatus, SaveReason
 from paysaga.settings import Settings
+from paysaga.starting.calls import (
+    NoAnswerYet,
+    NotTaken,
+    RunOver,
+    StartedBefore,
+    TemporalUnavailable,
+)
+from paysaga.starting.customers import check_customer
+from paysaga.starting.payments import API
 from paysaga.tokens import Role
 
 
@@ -65,7 +71,7 @@ class Save:
     async def carry_out(self, address: str | None) -> SavedMethod:
         """Save it and answer with the first outcome, or as it stands when time is up."""
         check_address(self._here.settings, self._caller, "return_url", self._order.return_url)
-        await check_customer(self._here, self._customer_id)
+        await check_customer(self._here.settings, self._here.auth, self._customer_id)
         if saved := await self._here.methods.saved_as(self._order.payment_method_id):
             self._raise_saved(saved)
         token = self._order.payment_method_id
@@ -106,7 +112,7 @@ class Save:
         return method
 
     async def _outcome(self, order: MethodOrder) -> SavedMethod | None:
-        missing: Refusal = TemporalUnavailable()
+        missing: Exception = TemporalUnavailable()
         try:
             return await self._here.method_runs.save(order)
         except StartedBefore:

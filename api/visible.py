@@ -6,12 +6,14 @@ from typing import Annotated
 from fastapi import Depends, Path
 from structlog.contextvars import bind_contextvars
 
-from api.bodies import ORDER_ID_PATTERN, PAYMENT_ID_PATTERN
+from api.bodies import PAYMENT_ID_PATTERN
 from api.connections import Connections, Here
 from api.identity import Caller, allowed, caller
-from api.refusals import Missing, OrderHasPayment
-from api.run_errors import OrderTaken
+from api.refusals import Missing
 from paysaga.domain.payment import HOLDS_ORDER, PaymentState
+from paysaga.starting.calls import OrderTaken
+from paysaga.starting.orders import ORDER_ID_PATTERN
+from paysaga.starting.refusals import OrderHasPayment
 from paysaga.tokens import Role
 
 # The patterns are not the framework's to check: whatever is not an id of ours is missing.

@@ -63,6 +63,9 @@ def configure_logs(level: str, process: str) -> None:
     # They tell each call's URL, and Stripe's debug lines hold whole answers.
     for name in ("httpx", "httpcore", "stripe", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Of a lost broker we tell in a line of our own; as a warning they add their whole traceback.
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def drop_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -4,7 +4,7 @@ Runs are known by name here: the workflows stand above this module.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -57,19 +57,9 @@ class Nudging:
 
     async def repair(self, state: PaymentState) -> str:
         """Open the payment's repair, or tell the one that is open; its id."""
+        about = f"{state.order_id} · {state.money}: news from the gateway"
         run_id = self._repair_id(state.id)
-        async with _answered():
-            await self._client.start_workflow(
-                "RepairWorkflow",
-                {"payment_id": state.id},
-                id=run_id,
-                task_queue=self._task_queue,
-                start_signal=_SIGNAL,
-                static_summary=f"{state.order_id} · {state.money}: news from the gateway",
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                rpc_timeout=_TIMEOUT,
-            )
+        await self._open("RepairWorkflow", {"payment_id": state.id}, run_id, about)
         return run_id
 
     async def look(self, method_id: str, setup_id: str | None = None) -> str:
@@ -77,20 +67,33 @@ class Nudging:
 
         One that is still being saved is looked at through its SetupIntent.
         """
+        given = {"method_id": method_id, "setup_id": setup_id}
         run_id = self._look_id(method_id)
+        about = f"{method_id}: news from the gateway"
+        await self._open("LookAtMethodWorkflow", given, run_id, about)
+        return run_id
+
+    async def sink(self, sink_id: str, name: str) -> None:
+        """Tell the run of a sink, or open it if there is none. `name` is for people."""
+        given = {"sink_id": sink_id, "name": name}
+        await self._open("SinkWorkflow", given, sink_id, f"events to {name}")
+
+    async def _open(
+        self, workflow: str, given: Mapping[str, str | None], run_id: str, about: str
+    ) -> None:
+        """Tell the run of this id; if there is none, one begins with that."""
         async with _answered():
             await self._client.start_workflow(
-                "LookAtMethodWorkflow",
-                {"method_id": method_id, "setup_id": setup_id},
+                workflow,
+                given,
                 id=run_id,
                 task_queue=self._task_queue,
                 start_signal=_SIGNAL,
-                static_summary=f"{method_id}: news from the gateway",
+                static_summary=about,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 rpc_timeout=_TIMEOUT,
             )
-        return run_id
 
 
 @asynccontextmanager

@@ -19,9 +19,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from paysaga.broker_settings import BrokerSettings
 from paysaga.domain.decline_limits import DeclineLimits
+from paysaga.mail_settings import Encryption, MailSettings
 
 SECRETS_DIRECTORY: Final = Path("/run/secrets")
 
@@ -52,7 +54,7 @@ class WrongSettings(Exception):
     """The environment cannot be used; the message names the variable and what to do."""
 
 
-class Settings(BaseSettings):
+class Settings(MailSettings, BrokerSettings):
     """Everything that differs between deployments. Field names are the variables, in lower case."""
 
     model_config = SettingsConfigDict(
@@ -123,6 +125,7 @@ class Settings(BaseSettings):
 
     sweep_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     inbox_keep_days: Annotated[int, Field(ge=30, le=3650)] = 90
+    events_keep_days: Annotated[int, Field(ge=30, le=3650)] = 90
 
     # Where a worker's or an API's metrics are read, as address:port.
     metrics_address: Annotated[str, Field(pattern=_SOCKET)] | None = None
@@ -267,6 +270,9 @@ class Settings(BaseSettings):
             )
         if self.public_base_url.scheme != "https":
             yield "PUBLIC_BASE_URL must be an https address in production"
+        server = self.mail_server
+        if server and server.encryption is Encryption.NONE and not server.is_near:
+            yield "SMTP_URL must not say starttls=never in production: mails would be open to all"
 
 
 def load_settings() -> Settings:

@@ -1,4 +1,4 @@
-"""What tests of several rooms are given: databases of their own, on SQLite and on PostgreSQL."""
+"""What tests of several rooms are given: databases of their own, and a line to the broker."""
 
 import os
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from paysaga.database.engine import Sessions, create_engine, sessions
 from tests.database.databases import KINDS, Databases
+from tests.rabbit import Line, Rabbit, a_line, an_inspector
 
 # A traceback with all its variables takes seconds to draw, in which nobody else is served.
 structlog.configure(
@@ -52,3 +53,17 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 def opened(engine: AsyncEngine) -> Sessions:
     """Sessions on a migrated database."""
     return sessions(engine)
+
+
+@pytest.fixture
+async def rabbit() -> AsyncIterator[Rabbit]:
+    """The real broker, where everything that the test makes has a name of its own."""
+    async with an_inspector() as made:
+        yield made
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    """A line to the broker that can be cut and mended."""
+    async with a_line() as made:
+        yield made

@@ -281,6 +281,7 @@ class TestComposeServices:
             "PUBLIC_BASE_URL": "https://pay.example",
             "ORDER_SERVICE_URL": "https://orders.example",
             "JWT_SECRET": "a-secret-of-the-shop's-own-with-32-characters",
+            "SMTP_URL": "smtps://shop:secret@mail.example",
         }
 
         settings = _settings(name, live)
@@ -308,7 +309,7 @@ class TestComposeServices:
         """Tomorrow's images are today's."""
         _, _, tag = SERVICES[name]["image"].partition(":")
 
-        assert re.match(r"\d+\.\d+", tag), SERVICES[name]["image"]
+        assert re.match(r"v?\d+\.\d+", tag), SERVICES[name]["image"]
 
     def test_our_image_has_this_version(self) -> None:
         """The tag is the project's version."""
@@ -320,11 +321,11 @@ class TestComposeServices:
 class TestComposeNetwork:
     @pytest.mark.parametrize("name", list(SERVICES))
     def test_only_pages_and_the_api_are_published_and_only_here(self, name: str) -> None:
-        """A laptop in a café serves nobody else; databases are not published at all."""
+        """A laptop in a café serves nobody else; databases and queues are not published at all."""
         published = SERVICES[name].get("ports", [])
-        inside = {"temporal-ui": "8080"}
+        inside = {"temporal-ui": "8080", "rabbitmq": "15672", "mail": "8025"}
 
-        if name not in {"api", "simulator", "temporal-ui"}:
+        if name not in {"api", "simulator", *inside}:
             assert [] == published
             return
         [port] = published
@@ -350,6 +351,14 @@ class TestComposeNetwork:
             postgres["POSTGRES_PASSWORD"],
             postgres["POSTGRES_DB"],
         )
+
+    def test_the_worker_reaches_the_broker(self) -> None:
+        """With the user that the broker is made with; it takes orders without any `.env`."""
+        settings, broker = _settings("worker"), _environment("rabbitmq")
+        user, password = broker["RABBITMQ_DEFAULT_USER"], broker["RABBITMQ_DEFAULT_PASS"]
+
+        assert f"amqp://{user}:{password}@rabbitmq:5672/" == settings.amqp_url.get_secret_value()
+        assert "paysaga.orders" == settings.amqp_orders_queue
 
     def test_webhooks_reach_the_api(self) -> None:
         """The simulator sends to the route that takes them, with the secret that is expected."""
@@ -433,7 +442,8 @@ class TestComposeOrder:
             for volume in service.get("volumes", [])
         }
 
-        assert {"postgres": "postgres", "simulator": "simulator"} == used
+        lasting = ("postgres", "rabbitmq", "simulator")
+        assert {name: name for name in lasting} == used
         assert set(COMPOSE["volumes"]) == set(used)
         directory = SERVICES["simulator"]["volumes"][0].partition(":")[2]
         assert Path(directory) == _settings("simulator").simulator_state.parent

@@ -1,6 +1,7 @@
 """The documents say what the code does: names, routes, variables and figures are compared."""
 
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -29,13 +30,16 @@ from paysaga.demo.shop.settings import ShopSettings
 from paysaga.domain import payment, saved_method
 from paysaga.domain.declines import decline_for
 from paysaga.domain.method_event import LISTENED_FOR
+from paysaga.domain.money import AmountProblem
 from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import RepairKind
 from paysaga.settings import Settings
 from paysaga.simulator.control import Control
 from paysaga.simulator.faults import Kind
 from paysaga.simulator.settings import SimulatorSettings
+from paysaga.starting.refusals import NotStarted
 from tests.end_to_end.demo_process import demo_process, environment_for
+from worker import order_messages, order_taking
 from worker.reconciling import DAILY
 from workflows import addresses
 from workflows.addresses import SEARCH_ATTRIBUTES
@@ -52,12 +56,14 @@ OTHER_VARIABLES: Final = {
     "PAYSAGA_TOKEN",
     "POSTGRESQL",
     "POSTGRES_PASSWORD",
+    "RABBITMQ_PASSWORD",
     "SAGAS",
     "SEED",
     "SIMULATOR_REPLICAS",
     "STRIPE_CLI",
     "STRIPE_OPENAPI",
     "STRIPE_TEST_KEY",
+    "TEST_AMQP_URL",
     "TEST_POSTGRES_URL",
     "TEST_REDIS_URL",
 }
@@ -247,7 +253,7 @@ class TestRoutes:
     def test_every_address_in_an_example_exists(self) -> None:
         """What a reader is told to call with curl or to open answers there."""
         text = "\n".join(page.read_text() for page in PAGES)
-        pages = {"/", "/docs", "/return", "/back-office", ""}
+        pages = {"/", "/docs", "/return", "/back-office", "/back-office/mails", ""}
         known = {path for _, path in _routes()} | pages | {"/v1/payment_methods"}  # as Stripe's
         paths = re.findall(r"http://127\.0\.0\.1:\d+(/[\w{}$/-]*)?", text)
 
@@ -356,6 +362,55 @@ class TestSavedMethods:
         assert [f"`{status}`" for status in saved_method.SavedMethodStatus] == [
             row[0] for row in rows
         ]
+
+
+class TestBroker:
+    def test_the_order_in_the_page_is_taken(self) -> None:
+        """Whoever copies it starts a payment; every field is in the table, and no other."""
+        [order] = _json_blocks("docs/broker.md")[:1]
+        fields = [
+            name for row in _table("docs/broker.md", after="## An order") for name in _names(row[0])
+        ]
+
+        read = order_messages.read(json.dumps(order).encode(), Settings())
+
+        assert order == read.model_dump(mode="json")
+        assert sorted(order_messages.StockConfirmed.model_fields) == sorted(fields) == sorted(order)
+
+    def test_the_refusal_in_the_page_is_the_one_that_is_sent(self) -> None:
+        """Field by field."""
+        refusal = _json_blocks("docs/broker.md")[1]
+
+        assert list(order_messages.PaymentRefused.model_fields) == list(refusal)
+        order_messages.PaymentRefused.model_validate(refusal)
+
+    def test_every_reason_of_a_dead_letter_is_explained(self) -> None:
+        """Operators find what to do about each, and none that does not exist."""
+        rows = _table("docs/broker.md", after="## Dead letters")
+        told = [code for row in rows for code in _names(row[0])]
+
+        refusals = {refusal.code for refusal in _below(NotStarted)}
+        assert refusals > {order_taking.KeyReused.code, order_taking.RunEnded.code}
+        malformed = {"malformed_json", "validation_failed", "body_too_large", "internal_error"}
+        known = refusals | malformed | {order_messages.HoldsCardNumber().code}
+        assert sorted(known | set(typing.get_args(AmountProblem))) == sorted(told)
+
+
+def _below(kind: type[NotStarted]) -> Iterator[type[NotStarted]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`(\w+)`", cell)
+
+
+def _json_blocks(page: str) -> list[dict[str, Any]]:
+    return [
+        json.loads(block)
+        for block in re.findall(r"```json\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    ]
 
 
 class TestOtherPages:

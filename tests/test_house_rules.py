@@ -6,6 +6,7 @@ import os
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -44,12 +45,18 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=_name(path))
 
 
+@cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_tree(path)))
+
+
 def _functions(path: Path) -> Iterator[Function]:
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         if isinstance(node, Function):
             yield node
 
@@ -132,7 +139,7 @@ class TestMoney:
         floats = [
             _at(path, node)
             for path in sorted((ROOT / "paysaga/domain").rglob("*.py"))
-            for node in ast.walk(_tree(path))
+            for node in _nodes(path)
             if (isinstance(node, ast.Constant) and isinstance(node.value, float))
             or (isinstance(node, ast.Name) and node.id == "float")
         ]
@@ -167,7 +174,7 @@ class TestWorkflows:
         elsewhere = [
             _at(path, node)
             for path in PRODUCT
-            for node in ast.walk(_tree(path))
+            for node in _nodes(path)
             if isinstance(node, ast.Attribute | ast.Name)
             and ast.unparse(node).split(".")[-1] in {"patched", "deprecate_patch"}
             and _name(path) != "workflows/patches.py"
@@ -218,7 +225,7 @@ class TestTests:
             modules = _our_modules(tree)
             patched += [
                 _at(path, node)
-                for node in ast.walk(tree)
+                for node in _nodes(path)
                 if (isinstance(node, ast.Import | ast.ImportFrom) and _brings_mocks(node))
                 or (isinstance(node, ast.Call) and _replaces_ours(node, modules))
             ]

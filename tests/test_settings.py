@@ -75,6 +75,137 @@ class TestDefaults:
         assert Settings() == load_settings()
 
 
+class TestMails:
+    @pytest.mark.parametrize(
+        ("url", "server"),
+        [
+            ("smtp://mail.example", ("mail.example", 587, "starttls", None, None)),
+            ("smtp://mail.example:25/", ("mail.example", 25, "starttls", None, None)),
+            (
+                "smtps://shop:p%40ss%2Fword@mail.example",
+                ("mail.example", 465, "tls", "shop", "p@ss/word"),
+            ),
+            ("smtp://127.0.0.1:2525?starttls=never", ("127.0.0.1", 2525, "none", None, None)),
+            ("smtp://localhost?starttls=never", ("localhost", 25, "none", None, None)),
+        ],
+    )
+    def test_a_mail_server(
+        self, monkeypatch: pytest.MonkeyPatch, url: str, server: tuple[object, ...]
+    ) -> None:
+        """One address tells host, port, encryption and who we are there."""
+        given(monkeypatch, SMTP_URL=url, MAIL_FROM="payments@shop.example")
+
+        read = load_settings().mail_server
+
+        assert read is not None
+        password = read.password.get_secret_value() if read.password else None
+        assert server == (read.host, read.port, read.encryption, read.user, password)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "mail.example:587",
+            "http://shop:hidden@mail.example",
+            "smtp://:587",
+            "smtp://shop:hidden@mail.example:99999",
+            "smtp://shop@mail.example",
+            "smtp://shop:hidden@mail.example?starttls=maybe",
+            "smtp://shop:hidden@mail.example?tls=never",
+            "smtps://shop:hidden@mail.example?starttls=never",
+            "smtp://shop:hidden@mail.example/path",
+            "smtp://shop:hidden@[mail.example",
+        ],
+    )
+    def test_what_is_none(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        """The sentence names the variable, and does not repeat the password."""
+        given(monkeypatch, SMTP_URL=url, MAIL_FROM="payments@shop.example")
+
+        with pytest.raises(WrongSettings, match="SMTP_URL") as wrong:
+            load_settings()
+
+        assert "hidden" not in str(wrong.value)
+
+    @pytest.mark.parametrize(
+        ("told", "name", "address", "shop"),
+        [
+            ("payments@shop.example", "", "payments@shop.example", "shop.example"),
+            (
+                "Slow Mornings <payments@shop.example>",
+                "Slow Mornings",
+                "payments@shop.example",
+                "Slow Mornings",
+            ),
+            (
+                "Bücher <a@bücher.example>",
+                "Bücher",
+                "a@xn--bcher-kva.example",
+                "Bücher",
+            ),
+            ('"Bücher, & Co" <a@b.example>', "Bücher, & Co", "a@b.example", "Bücher, & Co"),
+        ],
+    )
+    def test_a_sender(
+        self, monkeypatch: pytest.MonkeyPatch, told: str, name: str, address: str, shop: str
+    ) -> None:
+        """An address, with a name or without; the shop is called so unless it is told."""
+        given(monkeypatch, MAIL_FROM=told)
+
+        settings = load_settings()
+
+        assert settings.mail_sender is not None
+        assert (name, address) == (settings.mail_sender.name, settings.mail_sender.address)
+        assert shop == settings.mail_shop
+
+    def test_the_shops_own_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is called what it is told to be called."""
+        given(monkeypatch, MAIL_FROM="Sender <a@b.example>", MAIL_SHOP_NAME="Slow Mornings")
+
+        assert "Slow Mornings" == load_settings().mail_shop
+
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ({"SMTP_URL": "smtps://mail.example"}, "MAIL_FROM is needed with SMTP_URL"),
+            ({"MAIL_FROM": "Shop"}, "MAIL_FROM: one address"),
+            ({"MAIL_FROM": "a@b.example, c@d.example"}, "MAIL_FROM: one address"),
+            ({"MAIL_FROM": "a@b.example\r\nBcc: c@d.example"}, "MAIL_FROM: one address"),
+            ({"MAIL_OPERATIONS_TO": "everybody"}, "MAIL_OPERATIONS_TO: an e-mail address"),
+            ({"MAIL_SHOP_NAME": "two\nlines"}, "MAIL_SHOP_NAME"),
+            ({"MAIL_LANGUAGE": "fr"}, "MAIL_LANGUAGE"),
+            ({"MAIL_TIMEZONE": "Berlin"}, "MAIL_TIMEZONE: a zone of the IANA's"),
+            ({"MAIL_TIMEZONE": "../../etc/passwd"}, "MAIL_TIMEZONE: a zone of the IANA's"),
+        ],
+    )
+    def test_what_is_wrong_is_told(
+        self, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], sentence: str
+    ) -> None:
+        """A mail that could not be sent, or to nobody, is known at the start."""
+        given(monkeypatch, **wrong)
+
+        with pytest.raises(WrongSettings, match=sentence):
+            load_settings()
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "10.1.2.3"])
+    def test_a_server_that_is_near(self, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+        """On this machine, or inside a private network, mails may go in clear."""
+        url = f"smtp://{host}?starttls=never"
+        given(monkeypatch, **LIVE, SMTP_URL=url, MAIL_FROM="payments@shop.example")
+
+        assert load_settings().mail_server is not None
+
+    @pytest.mark.parametrize("host", ["mail.example", "8.8.8.8"])
+    def test_production_sends_nothing_in_clear(
+        self, monkeypatch: pytest.MonkeyPatch, host: str
+    ) -> None:
+        """Over any other way neither mails nor the password."""
+        url = f"smtp://{host}?starttls=never"
+        given(monkeypatch, **LIVE, SMTP_URL=url, MAIL_FROM="payments@shop.example")
+
+        with pytest.raises(WrongSettings, match="SMTP_URL must not say starttls=never"):
+            load_settings()
+
+
 class TestReading:
     @pytest.mark.parametrize(
         ("written", "read"),
@@ -338,6 +469,46 @@ class TestProduction:
         monkeypatch.delenv("JWT_SECRET")
 
         assert ("RS256", "ES256") == load_settings().jwt_algorithms
+
+
+class TestBroker:
+    def test_there_is_none_by_itself(self) -> None:
+        """Without an address nothing is sent, and no order is taken."""
+        settings = load_settings()
+
+        assert (None, None) == (settings.amqp_url, settings.amqp_orders_queue)
+
+    @pytest.mark.parametrize(
+        "url", ["amqp://guest:guest@127.0.0.1:5672/", "amqps://mq.example", "amqps://a:b@c:1/v%2Fh"]
+    )
+    def test_its_address(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        """With and without credentials, port and virtual host; it is never shown."""
+        given(monkeypatch, AMQP_URL=url)
+
+        settings = load_settings()
+
+        assert settings.amqp_url is not None
+        assert url == settings.amqp_url.get_secret_value()
+        assert url not in f"{settings!r}"
+
+    @pytest.mark.parametrize("url", ["", "http://mq.example", "amqp://", "mq.example:5672"])
+    def test_what_is_no_address_stops_the_start(
+        self, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        """And is not repeated: it may hold a password."""
+        given(monkeypatch, AMQP_URL=url)
+
+        with pytest.raises(WrongSettings, match=r"^AMQP_URL: an address such as") as wrong:
+            load_settings()
+
+        assert not url or url not in str(wrong.value)
+
+    def test_orders_need_a_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A queue without an address would never be read, and nobody would know."""
+        given(monkeypatch, AMQP_ORDERS_QUEUE="paysaga.orders")
+
+        with pytest.raises(WrongSettings, match="AMQP_ORDERS_QUEUE needs AMQP_URL"):
+            load_settings()
 
 
 class TestTokens:

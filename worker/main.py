@@ -30,17 +30,21 @@ from activities.runs import start_run
 from activities.saved_methods import MethodCalls
 from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
-from activities.sweeping import EventList, InboxWork
+from activities.sweeping import EventList, InboxWork, OutboxWork
 from paysaga.database.breakers import Breakers
 from paysaga.database.customers import Customers
 from paysaga.database.declines import Declines
 from paysaga.database.engine import Sessions, create_engine, sessions
+from paysaga.database.outbox_keeping import OutboxKeeping
 from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.temporal import connect
+from paysaga.waking import Waking
 from paysaga.windows import Windows
+from worker.delivering import delivering, keep_configured_sinks, open_sinks
+from worker.orders import taking_orders
 from worker.reconciling import schedule_reconciliation
 from worker.schedules import keep_schedules
 from workflows import addresses
@@ -49,6 +53,7 @@ from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.repair import RepairWorkflow
 from workflows.saving_method import SavedMethodWorkflow
+from workflows.sink import SinkWorkflow
 from workflows.sweep import InboxCleanupWorkflow, SweepWorkflow
 
 # Of each read. Below the activity's 30 s, so that one slow answer is ours to judge before Temporal
@@ -123,6 +128,8 @@ async def running_workers(client: Client, settings: Settings) -> AsyncIterator[N
         gateway = await stack.enter_async_context(open_gateway(settings, made))
         shop = await stack.enter_async_context(open_orders(settings))
         nudging = Nudging(client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id)
+        waking = Waking(made, nudging)
+        outbox_work = OutboxWork(OutboxKeeping(made), waking)
         inbox_work = InboxWork(made, Incoming(made, nudging, settings))
         await stack.enter_async_context(
             Worker(
@@ -142,19 +149,27 @@ async def running_workers(client: Client, settings: Settings) -> AsyncIterator[N
                     RepairWorkflow,
                     ReconciliationWorkflow,
                     *SAVED_METHODS,
+                    SinkWorkflow,
                     SweepWorkflow,
                     InboxCleanupWorkflow,
                 ],
                 activities=[
-                    *beside_the_gateway(Records(made), Reconciling(made), Orders(shop)),
+                    *beside_the_gateway(Records(made, waking), Reconciling(made), Orders(shop)),
                     *methods_beside_the_gateway(MethodRecords(made)),
                     inbox_work.work_off,
                     inbox_work.forget,
+                    outbox_work.wake_overslept,
+                    outbox_work.forget_events,
+                    outbox_work.open_sinks,
                 ],
                 workflow_runner=UnsandboxedWorkflowRunner(),
                 graceful_shutdown_timeout=drain,
             )
         )
+        await stack.enter_async_context(delivering(client, made, settings))
+        await keep_configured_sinks(made, settings)
+        await open_sinks(waking)
+        await stack.enter_async_context(taking_orders(client, settings, made, shop))
         yield
 
 

@@ -52,11 +52,12 @@ async def keep_schedules(client: Client, settings: Settings) -> None:
     )
     cleanup = ScheduleActionStartWorkflow(
         InboxCleanupWorkflow.run,
-        KeepingTime(days=settings.inbox_keep_days),
+        KeepingTime(days=settings.inbox_keep_days, event_days=settings.events_keep_days),
         id=addresses.INBOX_CLEANUP,
         task_queue=addresses.PAYMENTS,
         execution_timeout=_LONGEST_RUN,
-        static_summary=f"events older than {settings.inbox_keep_days} days",
+        static_summary=f"Stripe's events older than {settings.inbox_keep_days} days,"
+        f" ours older than {settings.events_keep_days}",
     )
     await _try_to_keep(client, sweep, timedelta(seconds=settings.sweep_interval_seconds))
     await _try_to_keep(client, cleanup, _CLEANUP_EVERY)

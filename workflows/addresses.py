@@ -8,6 +8,8 @@ PAYMENTS: Final = "payments"
 # Calls to Stripe have a queue of their own: its server-side rate limit is the outbound
 # budget shared by all workers.
 GATEWAY: Final = "gateway"
+# Events are handed over on a queue of their own: who is slow to take them delays no payment.
+DELIVERIES: Final = "deliveries"
 
 
 def repair_id(payment_id: str) -> str:

@@ -142,3 +142,19 @@ ORDERS: Final = ActivityConfig(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
     ),
 )
+
+# Handing events over takes some seconds, and then it says how far it has come; the last of them (a
+# mail, say) may take two minutes. What goes wrong on the other side is an answer; an error is ours.
+DELIVERIES: Final = ActivityConfig(
+    task_queue=addresses.DELIVERIES,
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+    ),
+)
+# What a sweep does not come to with sinks the next one does, a minute later.
+SINKS: Final = TEMPORAL | {"retry_policy": RetryPolicy(maximum_attempts=3)}
+# A sink that has more to hand over, but handed nothing over, waits for another transaction on the
+# database's server to end.
+SETTLING_PAUSE: Final = timedelta(seconds=10)

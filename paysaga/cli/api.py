@@ -97,6 +97,43 @@ class PaymentsApi:
         query = {name: value for name, value in wanted.items() if value is not None}
         return self._asked("/events", query)
 
+    def sinks(self, **wanted: str | int | None) -> Answer:
+        """A page of sinks, newest first."""
+        return self._asked("/sinks", {name: str(value) for name, value in wanted.items() if value})
+
+    def sink(self, sink_id: str) -> Answer:
+        """A sink, and how far it has come."""
+        return self._asked(_sink(sink_id))
+
+    def dead_letters(self, sink_id: str, **wanted: str | int | None) -> Answer:
+        """What it is not given any more, newest first."""
+        query = {name: str(value) for name, value in wanted.items() if value}
+        return self._asked(f"{_sink(sink_id)}/dead-letters", query)
+
+    def add_sink(self, order: Answer, *, key: str) -> Answer:
+        """Send events there."""
+        return self._told("/sinks", order, key, look="sinks list")
+
+    def change_sink(self, sink_id: str, change: Answer) -> Answer:
+        """Have it be different. Twice does no harm."""
+        path = _sink(sink_id)
+        return self._answered(lambda: self._http.patch(path, json=change), path)
+
+    def remove_sink(self, sink_id: str) -> Answer:
+        """Send nothing there any more."""
+        path = _sink(sink_id)
+        return self._answered(lambda: self._http.delete(path), path, perhaps=_perhaps("sinks list"))
+
+    def replay_sink(self, sink_id: str, replay: Answer, *, key: str) -> Answer:
+        """Send events again."""
+        path = f"{_sink(sink_id)}/replay"
+        return self._told(path, replay, key, look=f"sinks show {sink_id}")
+
+    def roll_sink_secret(self, sink_id: str, roll: Answer, *, key: str) -> Answer:
+        """Sign with a new secret."""
+        path = f"{_sink(sink_id)}/secret"
+        return self._told(path, roll, key, look=f"sinks show {sink_id}")
+
     def webhook(self, event_id: str) -> Answer:
         """One event, and what came of it."""
         return self._asked(f"/admin/webhooks/{quote(event_id, safe='')}")
@@ -144,6 +181,10 @@ class PaymentsApi:
         if perhaps is None:
             return self._nobody()
         return NoAnswerYet(f"No answer came from {self._http.base_url}. {perhaps}")
+
+
+def _sink(sink_id: str) -> str:
+    return f"/sinks/{quote(sink_id, safe='')}"
 
 
 @contextmanager
@@ -199,7 +240,7 @@ def _roles(path: str) -> str:
         return "role finance or admin"
     if path.endswith("/capture"):
         return "role service, finance or admin"
-    if path == "/events":
+    if path.startswith(("/events", "/sinks")):
         return "role service or admin"
     return "role admin" if path.startswith("/admin/") else "role support, finance or admin"
 

@@ -8,7 +8,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from paysaga.cli import api, captures, events, finance, repairs, show, temporal_setup, webhooks
+from paysaga.cli import (
+    api,
+    captures,
+    events,
+    finance,
+    repairs,
+    show,
+    sinks,
+    temporal_setup,
+    webhooks,
+)
 from paysaga.cli.trouble import CannotAsk, CliError, Refused, WrongUsage
 from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.payment import PaymentStatus
@@ -34,6 +44,7 @@ repairs.install(app)
 finance.install(app)
 webhooks.install(app)
 events.install(app)
+sinks.install(app)
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 

@@ -85,18 +85,23 @@ def _asked_for(
     return {
         "type": [kind.value for kind in kinds or ()],
         "object": payment,
-        "since": since and _moment(since).isoformat(),
+        "since": since and moment(since).isoformat(),
     }
 
 
-def _moment(typed: str) -> datetime:
+def moment(typed: str) -> datetime:
+    """A moment as people type it, in UTC as all that is printed, or so long ago.
+
+    Raises:
+        WrongUsage: It is neither.
+    """
     if ago := _AGO.fullmatch(typed):
         return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
         moment = datetime.fromisoformat(typed)
     except ValueError as error:
         raise WrongUsage(f"--since {typed}: type it as 2026-11-01T12:00, or 15m, 3h, 2d") from error
-    return moment if moment.tzinfo else moment.astimezone()
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _tell(events: list[dict[str, Any]], *, json: bool) -> None:

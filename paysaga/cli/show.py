@@ -125,11 +125,16 @@ def webhooks(page: dict[str, Any]) -> None:
             told["payment_id"] or "",
             shown_moment(told["received_at"]),
         )
+    print_whole(console, table)
+    if page["next_after"]:
+        console.print("[dim]There are more: narrow the list, or raise --limit.[/]")
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Cut nothing: a line that is too long for the terminal goes on in its next one."""
     options = console.options.update(width=_UNBOUNDED)
     console.width = max(console.width, console.measure(table, options=options).maximum)
     console.print(table)
-    if page["next_after"]:
-        console.print("[dim]There are more: narrow the list, or raise --limit.[/]")
 
 
 def captured(told: dict[str, Any]) -> None:

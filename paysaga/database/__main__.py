@@ -7,7 +7,9 @@ import sys
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
+from paysaga.database.engine import create_engine, sessions
 from paysaga.database.migrations import check, current, downgrade, migrate
+from paysaga.database.outbox_keeping import OutboxKeeping
 from paysaga.settings import WrongSettings, load_settings
 
 
@@ -30,12 +32,23 @@ async def _run(step: str, url: str, revision: str | None) -> None:
     match step:
         case "upgrade":
             await migrate(url, revision or "head")
+            if revision is None:
+                await _know_server(url)
         case "downgrade":
             await downgrade(url, revision or "base")
         case "check":
             await check(url)
         case _:
             print(await current(url) or "base")  # noqa: T201 - the answer
+
+
+async def _know_server(url: str) -> None:
+    """A dump that was restored elsewhere is met here, before anybody writes to it."""
+    engine = create_engine(url)
+    try:
+        await OutboxKeeping(sessions(engine)).know_server()
+    finally:
+        await engine.dispose()
 
 
 if __name__ == "__main__":

@@ -80,6 +80,14 @@ def environment(settings: DemoSettings) -> dict[str, str]:
         "LIMITS_URL": "memory://",
         "SHOP_PORT": str(settings.shop_port),
         "SHOP_STATE": str(settings.state / "shop.db"),
+        "SHOP_MAIL_PORT": str(settings.mail_port),
+        # The shop keeps the mails, unless the caller has a mail server for them.
+        "SMTP_URL": inherited.get(
+            "SMTP_URL", f"smtp://127.0.0.1:{settings.mail_port}?starttls=never"
+        ),
+        "MAIL_FROM": inherited.get("MAIL_FROM", "Slow Mornings <payments@example.com>"),
+        "MAIL_SHOP_NAME": "Slow Mornings",
+        "MAIL_OPERATIONS_TO": "operations@example.com",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -39,6 +39,7 @@ def print_links(console: Console, settings: DemoSettings) -> None:
     console.print()
     for name, where in (
         ("The shop", settings.shop_url),
+        ("Mails it keeps", f"{settings.shop_url}/back-office/mails"),
         ("API documentation", f"{settings.api_url}/docs"),
         ("Temporal UI", settings.temporal_ui_url),
         ("One payment's run", run_url(settings, "PAYMENT_ID")),

@@ -23,6 +23,7 @@ class DemoSettings(BaseSettings):
     temporal_port: Port = 7233
     temporal_ui_port: Port = 8233
     simulator_port: Port = 12111
+    mail_port: Port = 2525
     temporal_binary: Path = Path(sys.executable).parent / "temporal"
 
     @field_validator("state")
@@ -48,6 +49,7 @@ class DemoSettings(BaseSettings):
             "DEMO_TEMPORAL_PORT": self.temporal_port,
             "DEMO_TEMPORAL_UI_PORT": self.temporal_ui_port,
             "DEMO_SIMULATOR_PORT": self.simulator_port,
+            "DEMO_MAIL_PORT": self.mail_port,
         }
 
     @property

@@ -118,7 +118,7 @@ class Event(Shape):
     4. The same event always has the same `id`, however often it comes.
     """
 
-    id: str = Field(examples=["evt_aaaaaaaaaaaaaaaaaaaaaaaaaa"])
+    id: str = Field(examples=["evn_aaaaaaaaaaaaaaaaaaaaaaaaaa"])
     type: EventType
     api_version: Literal["1"]
     created_at: AwareDatetime

@@ -12,8 +12,11 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.orders import Orders
 from paysaga.database.engine import create_engine, sessions
+from paysaga.nudging import Nudging
 from paysaga.settings import Environment, Settings
+from paysaga.waking import Waking
 from tests.api.world import Api, Gateway, HeldRecords, Shop, World, migrate, serving, working
+from tests.sinks import Receiver
 from workflows import addresses
 
 # Its defaults make every step wait for the next 50 ms.
@@ -44,7 +47,10 @@ async def world(
     url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'paysaga.db'}"
     await migrate(url)
     engine = create_engine(url)
-    records, gateway, shop = HeldRecords(sessions(engine)), Gateway(), Shop()
+    made = sessions(engine)
+    nudging = Nudging(temporal.client, addresses.PAYMENTS, addresses.repair_id, addresses.look_id)
+    records, gateway, shop = HeldRecords(made, Waking(made, nudging)), Gateway(), Shop()
+    receiver = Receiver()
     settings = Settings(
         environment=Environment.TEST,
         environment_name="test",
@@ -56,8 +62,8 @@ async def world(
         cors_origins=("https://shop.example",),
         payment_attempts_per_hour=1000,
     )
-    async with working(temporal.client, gateway, records, Orders(shop.service)):
-        yield World(temporal.client, settings, gateway, records, shop)
+    async with working(temporal.client, gateway, records, Orders(shop.service), receiver):
+        yield World(temporal.client, settings, gateway, records, shop, receiver)
     await shop.http.aclose()
     await engine.dispose()
 

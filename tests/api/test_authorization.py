@@ -11,7 +11,15 @@ from paysaga.settings import Settings
 from paysaga.tokens import Role
 from tests.api.events import an_event, send
 from tests.api.test_checkout import an_order_on_the_page
-from tests.api.world import SHOP_PAGE, Api, Caller, World, a_customer, an_order
+from tests.api.world import (
+    SHOP_PAGE,
+    Api,
+    Caller,
+    World,
+    a_customer,
+    an_order,
+    without_sinks,
+)
 
 CALLERS: Final = ("nobody", "foreign", "owner", "support", "finance", "admin", "service")
 
@@ -46,11 +54,21 @@ MATRIX: Final = {
     "return_from_set_up": row(303, 303, 303, 303, 303, 303, 303),
     "change_payment_method": row(401, 404, 200, 403, 403, 403, 200),
     "remove_payment_method": row(401, 404, 200, 403, 403, 403, 200),
+    "get_customer": row(401, 404, 200, 200, 403, 200, 200),
+    "change_customer": row(401, 404, 200, 200, 403, 200, 200),
     "start_reconciliation": row(401, 403, 403, 403, 202, 202, 403),
     "get_reconciliation": row(401, 403, 403, 403, 404, 404, 403),
     "list_balances": row(401, 403, 403, 403, 200, 200, 403),
     "list_events": row(401, 403, 403, 403, 403, 200, 200),
     "get_event_schema": row(200, 200, 200, 200, 200, 200, 200),
+    "create_sink": row(401, 403, 403, 403, 403, 201, 201),
+    "list_sinks": row(401, 403, 403, 403, 403, 200, 200),
+    "get_sink": row(401, 403, 403, 403, 403, 200, 200),
+    "change_sink": row(401, 403, 403, 403, 403, 200, 200),
+    "remove_sink": row(401, 403, 403, 403, 403, 200, 200),
+    "replay_sink": row(401, 403, 403, 403, 403, 200, 200),
+    "roll_sink_secret": row(401, 403, 403, 403, 403, 200, 200),
+    "list_dead_letters": row(401, 403, 403, 403, 403, 200, 200),
     "receive_stripe_event": row(401, 401, 401, 401, 401, 401, 401),  # it is the signature's to say
     "list_webhooks": row(401, 403, 403, 403, 403, 200, 403),
     "get_webhook": row(401, 403, 403, 403, 403, 200, 403),
@@ -67,6 +85,10 @@ BODIES: Final = {
     "repair_payment": {"kind": "abandon", "why": "nobody waits for it"},
     "approve_repair": {"why": "I agree", "proposal": 3},
     "change_payment_method": {"is_default": True},
+    "create_sink": {"kind": "http", "url": "https://shop.example/events"},
+    "change_sink": {"status": "paused"},
+    "replay_sink": {"dead_letters": True},
+    "change_customer": {"language": "de"},
 }
 
 
@@ -105,11 +127,13 @@ class TestMatrix:
         order_id = world.shop.has(f"matrix-{customer}", customer)
         caller = caller_of(ordered, name, customer)
         method, path = operations()[operation]
-        payment_id, event_id, method_id = "", "", ""
+        payment_id, event_id, method_id, sink_id = "", "", "", ""
         if "{event_id}" in path:
             event = an_event(type="customer.created")
             await send(ordered, event)
             event_id = event["id"]
+        elif "{sink_id}" in path:
+            sink_id = (await ordered.shop.post("/sinks", BODIES["create_sink"])).json()["id"]
         elif "{method_id}" in path:
             method_id = (await ordered.shop.save(customer_id=customer))["id"]
         elif "{" in path:
@@ -121,6 +145,8 @@ class TestMatrix:
             "event_id": event_id,
             "reconciliation_id": NOBODY,
             "method_id": method_id,
+            "sink_id": sink_id,
+            "customer_id": customer,
         }
         url = "http://api.example" + path.format(**names)
 
@@ -136,6 +162,7 @@ class TestMatrix:
         }
         answer = await asked(caller, method, url, bodies.get(operation, {}))
 
+        await without_sinks(ordered)
         assert MATRIX[operation][name] == answer.status_code, answer.text
 
     async def test_a_customers_list_is_their_own(self, api: Api) -> None:
@@ -165,11 +192,13 @@ class TestForeignIsMissing:
                 "payment_id": payment["id"],
                 "order_id": payment["order_id"],
                 "method_id": saved["id"],
+                "customer_id": payment["customer_id"],
             },
             {
                 "payment_id": "pay_" + "a" * 26,
                 "order_id": "order-unknown",
                 "method_id": "mtd_" + "a" * 26,
+                "customer_id": "cst_unknown",
             },
         ]
         answers = []

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.run_errors import NoAnswerYet, NotTaken
 from api.runs import Runs
 from paysaga.database.reads import Reads
 from paysaga.domain.payment import PaymentState
+from paysaga.starting.calls import NoAnswerYet, NotTaken
 from paysaga.tokens import Role
 from tests.api.world import HOUR, Api, World, a_customer, an_order, ended, refreshes, serving
 from tests.fakes import a_payment

@@ -14,12 +14,13 @@ from limits import RateLimitItem
 from structlog.testing import capture_logs
 
 from api.__main__ import Server
-from api.declines import CUSTOMER_ADDRESS, DeclineGuard
-from api.refusals import TooManyDeclines
+from api.declines import CUSTOMER_ADDRESS
 from paysaga.database.declines import Declines
 from paysaga.demo.preflight import free_port
 from paysaga.domain.decline_limits import DeclineLimits
 from paysaga.settings import IN_MEMORY, Settings
+from paysaga.starting.declines import DeclineGuard
+from paysaga.starting.refusals import TooManyDeclines
 from paysaga.temporal import telemetry
 from paysaga.tokens import Role
 from paysaga.windows import Windows

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.limits import AttemptLimit
-from api.refusals import TooManyAttempts
 from paysaga.demo.preflight import free_port
+from paysaga.starting.limits import AttemptLimit
+from paysaga.starting.refusals import TooManyAttempts
 from paysaga.windows import Windows
 from tests.api.world import Api, World, a_customer, an_order, serving
 

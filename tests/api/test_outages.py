@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError
@@ -37,7 +38,7 @@ class DriverError(Exception):
 class FailingReads(Reads):
     """Its database answers every question with this error."""
 
-    def __init__(self, reads: Reads, error: DBAPIError) -> None:
+    def __init__(self, reads: Reads, error: Exception) -> None:
         super().__init__(reads._sessions)
         self._error = error
 
@@ -248,6 +249,7 @@ class TestDatabaseDown:
         [
             pytest.param(lost_connection(), id="connection lost"),
             pytest.param(InterfaceError("SELECT 1", {}, DriverError()), id="connection closed"),
+            pytest.param(asyncpg.InterfaceError("connection is closed"), id="while it is made"),
             pytest.param(DBAPIError("SELECT 1", {}, DriverError("08003")), id="no connection"),
             pytest.param(DBAPIError("SELECT 1", {}, DriverError("40001")), id="serialization"),
             pytest.param(DBAPIError("SELECT 1", {}, DriverError("53300")), id="too many"),
@@ -258,7 +260,7 @@ class TestDatabaseDown:
             pytest.param(DBAPIError("SELECT 1", {}, DriverError("25006")), id="stand-by"),
         ],
     )
-    async def test_what_passes_is_503(self, api: Api, world: World, error: DBAPIError) -> None:
+    async def test_what_passes_is_503(self, api: Api, world: World, error: Exception) -> None:
         """However the driver tells it: what works again in a moment is worth a repeat."""
         reads = FailingReads(api.app.state.connections.reads, error)
 

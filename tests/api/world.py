@@ -19,6 +19,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.deliveries import Deliveries
 from activities.errors import Trouble
 from activities.method_orders import CancelSetUpOrder, DetachOrder, SetUpOrder
 from activities.method_records import MethodRecords
@@ -47,8 +48,10 @@ from paysaga.domain.saved_method import AttachedMethod, Setup
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
+from paysaga.waking import Waking
 from tests.api.pages import Pages
 from tests.saved import CARD, setup_in
+from tests.sinks import Receiver
 from worker.main import (
     SAVED_METHODS,
     at_the_gateway,
@@ -60,6 +63,7 @@ from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.repair import RepairWorkflow
+from workflows.sink import SinkWorkflow
 
 HOUR = timedelta(hours=1)
 SHOP_PAGE = "https://shop.example/thanks?basket=17"
@@ -285,8 +289,8 @@ class Methods:
 class HeldRecords(Records):
     """Writes nothing of orders that begin with `late` before it may."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions)
+    def __init__(self, sessions: Sessions, waking: Waking) -> None:
+        super().__init__(sessions, waking)
         self.may_write = asyncio.Event()
         self.waiting: set[str] = set()
 
@@ -350,6 +354,7 @@ class World:
     gateway: Gateway
     records: HeldRecords
     shop: Shop
+    receiver: Receiver
 
 
 @dataclass
@@ -440,6 +445,12 @@ def an_order(**changes: object) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
+async def without_sinks(api: Api) -> None:
+    """What a test has left: no other test's payments go there."""
+    for sink in (await api.shop.get("/sinks", limit=100)).json()["items"]:
+        await api.shop.delete(f"/sinks/{sink['id']}")
+
+
 async def migrate(database_url: str) -> None:
     """Bring the database to where the code is."""
 
@@ -457,9 +468,9 @@ async def migrate(database_url: str) -> None:
 
 @asynccontextmanager
 async def working(
-    client: Client, gateway: Gateway, records: Records, orders: Orders
+    client: Client, gateway: Gateway, records: Records, orders: Orders, receiver: Receiver
 ) -> AsyncIterator[None]:
-    """The worker's two halves, with our gateway in the place of Stripe's."""
+    """The worker's three parts, with our gateway in Stripe's place and our receiver in sinks'."""
     reconciling = Reconciling(records._sessions)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
@@ -476,13 +487,23 @@ async def working(
             Worker(
                 client,
                 task_queue=addresses.PAYMENTS,
-                workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow, *SAVED_METHODS],
+                workflows=[
+                    PaymentWorkflow,
+                    RepairWorkflow,
+                    ReconciliationWorkflow,
+                    *SAVED_METHODS,
+                    SinkWorkflow,
+                ],
                 activities=[
                     *beside_the_gateway(records, reconciling, orders),
                     *methods_beside_the_gateway(MethodRecords(records._sessions)),
                 ],
                 workflow_runner=UnsandboxedWorkflowRunner(),
             )
+        )
+        deliveries = Deliveries(records._sessions, receiver)
+        await stack.enter_async_context(
+            Worker(client, task_queue=addresses.DELIVERIES, activities=[deliveries.drain])
         )
         yield
 

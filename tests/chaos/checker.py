@@ -320,7 +320,7 @@ def answers_hold(evidence: Evidence) -> Iterator[str]:
     for answer in evidence.answers:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status not in _LATER:
             yield f"{answer.method} {answer.path} was answered with {answer.status}"
-        if not answer.is_good or "/payment-methods" in answer.path:
+        if not answer.is_good or any(other in answer.path for other in _NOT_PAYMENTS):
             continue
         payment_id = _payment_of(answer)
         if answer.path.endswith(("/payments", "/payments/checkout-session")):
@@ -394,6 +394,7 @@ def news_is_kept(evidence: Evidence) -> Iterator[str]:
             yield f"{event['id']} ({event['type']}) was lost, and never found"
     yield from _our_own_news(evidence)
     yield from _all_was_heard(evidence)
+    yield from _all_was_delivered(evidence)
 
 
 def _told(payment: PaymentState) -> PaymentState:
@@ -419,6 +420,26 @@ def _all_was_heard(evidence: Evidence) -> Iterator[str]:
         last[event["object_id"]] = event["sequence"]
 
 
+def _all_was_delivered(evidence: Evidence) -> Iterator[str]:
+    """A sink hands each event over at least once, always the same, a payment's in order."""
+    if evidence.delivered is None:
+        return
+    first: dict[str, Row] = {}
+    last: Counter[str] = Counter()
+    for event in evidence.delivered:
+        if event["id"] in first:
+            if event != first[event["id"]]:
+                yield f"{event['id']} was handed over again, and said something else"
+            continue
+        first[event["id"]] = event
+        if event["sequence"] != last[event["object_id"]] + 1:
+            yield f"{event['id']} was handed over after number {last[event['object_id']]}"
+        last[event["object_id"]] = event["sequence"]
+    for row in evidence.events:
+        if row["id"] not in first:
+            yield f"{row['id']} of {row['object_id']} was never handed over"
+
+
 def _our_own_news(evidence: Evidence) -> Iterator[str]:
     told: defaultdict[str, list[Row]] = defaultdict(list)
     for row in sorted(evidence.events, key=lambda row: row["position"]):
@@ -435,6 +456,8 @@ def _our_own_news(evidence: Evidence) -> Iterator[str]:
             yield f"{payment.id}: its last event does not tell how it stands"
 
 
+# What is asked of these is judged by rules of their own.
+_NOT_PAYMENTS: Final = ("/payment-methods", "/sinks")
 _STEP: Final = re.compile(
     r"(?P<step>pay_[a-z2-7]{26}"
     r":(?:intent(?::again)?|confirm:\d+|capture:\d+|cancel:[a-z_]+|give_back(?::by:\d+)?"

@@ -97,6 +97,8 @@ class Evidence:
     answers: tuple[Answer, ...] = ()
     # What somebody heard who followed our events; None if nobody did.
     heard: tuple[Row, ...] | None = None
+    # What a sink has handed over to a receiver, as often as it did; None if there was none.
+    delivered: tuple[Row, ...] | None = None
 
 
 async def collected(

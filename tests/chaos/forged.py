@@ -38,6 +38,7 @@ def honest() -> Evidence:
         runs=runs,
         events=events,
         heard=events,
+        delivered=(*events, events[0]),
         methods=(saved("mtd_1"),),
         set_ups=(SET_UP,),
         cards=({"id": "pm_1", "customer": "cus_1"},),

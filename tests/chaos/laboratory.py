@@ -27,9 +27,10 @@ from activities.orders import Orders
 from activities.records import Records
 from activities.runs import start_run
 from activities.stripe_calls import StripeCalls
-from activities.sweeping import EventList, InboxWork
+from activities.sweeping import EventList, InboxWork, OutboxWork
 from api.app import create_app
 from paysaga.database.engine import Sessions, create_engine, sessions
+from paysaga.database.outbox_keeping import OutboxKeeping
 from paysaga.demo.shop.settings import ShopSettings
 from paysaga.demo.world import asked
 from paysaga.domain import ids
@@ -41,6 +42,7 @@ from paysaga.incoming import Incoming
 from paysaga.nudging import Nudging
 from paysaga.orders import OrderService
 from paysaga.settings import Settings
+from paysaga.waking import Waking
 from tests.chaos.evidence import Evidence, collected, pages_of
 from tests.chaos.shop import MoodyBook, moody_shop
 from tests.simulated import Simulated, running_simulator
@@ -278,6 +280,7 @@ async def laboratory(
             staff.records(made),
             staff.orders(OrderService(orders)),
             InboxWork(made, Incoming(made, nudging, settings)),
+            OutboxWork(OutboxKeeping(made), Waking(made, nudging)),
         )
         await stack.enter_async_context(
             Worker(env.client, task_queue=addresses.GATEWAY, activities=calls)

@@ -23,7 +23,9 @@ from tests.chaos.evidence import Evidence, collected
 from tests.chaos.follower import Follower, stopped
 from tests.chaos.havoc import Database, Havoc, Locked, line_to
 from tests.chaos.plan import Saga, sagas, strikes
+from tests.chaos.receiver import Receiver
 from tests.chaos.stack import HOLD_SECONDS, Stack, running
+from tests.receiving import receiving
 from workflows import addresses
 from workflows.sweep import SweepWorkflow
 
@@ -99,6 +101,8 @@ async def chaos(
     async with AsyncExitStack() as opened:
         stack, database = await stack_and_database(opened, state, seed, postgres_url)
         streets = Streets(stack.api, stack.gateway)
+        receiver = Receiver(await opened.enter_async_context(receiving()), seed)
+        sink_id = await receiver.subscribe(stack.api)
         follower = Follower(stack.api)
         following = asyncio.create_task(follower.follow())
         for fault in WEBHOOK_FAULTS:
@@ -113,7 +117,8 @@ async def chaos(
         evidence = await evidence_of(stack, streets)
         await stopped(following)
         await follower.has_heard(len(evidence.events), SETTLED_SECONDS)
-    evidence = replace(evidence, heard=tuple(follower.heard))
+        await receiver.has_all(stack.api, sink_id, SETTLED_SECONDS)
+    evidence = replace(evidence, heard=tuple(follower.heard), delivered=receiver.delivered)
     broken = (*judged(evidence), *lost)
     return Outcome(
         sagas=count,

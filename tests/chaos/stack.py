@@ -121,6 +121,7 @@ def anywhere(state: Path) -> DemoSettings:
         temporal_port=free_port(),
         temporal_ui_port=free_port(),
         simulator_port=free_port(),
+        mail_port=free_port(),
     )
 
 

@@ -75,6 +75,18 @@ FORGERIES: Final[dict[str, tuple[int, Forgery]]] = {
         10,
         lambda good: replace(good, heard=good.events[::-1]),
     ),
+    "an event that a sink never handed over": (
+        10,
+        lambda good: replace(good, delivered=good.events[1:]),
+    ),
+    "events that it handed over the other way round": (
+        10,
+        lambda good: replace(good, delivered=good.events[::-1]),
+    ),
+    "one that said something else when it came again": (
+        10,
+        lambda good: replace(good, delivered=(*good.events, good.events[0] | {"data": {}})),
+    ),
     "saved twice": (12, lambda good: replace(good, set_ups=(SET_UP, {**SET_UP, "id": "seti_2"}))),
     "saved for nobody": (12, lambda good: replace(good, methods=())),
     "shown as saved, and detached": (

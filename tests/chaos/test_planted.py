@@ -12,6 +12,8 @@ from tests.chaos.laboratory import Case, Staff, laboratory
 from tests.chaos.shop import REFUSED_AT_CONFIRM
 from tests.database.databases import Databases
 
+pytestmark = pytest.mark.full
+
 LOST: Final = {"kind": "effect_reply_lost"}
 
 CREATE_LOST: Final = Case("create-lost", ({"operation": "payment_intents.create", **LOST},))

@@ -66,6 +66,14 @@ class TestList:
         assert "since=20" in api.asked[0]
         assert "%2B" in api.asked[0] or "Z" in api.asked[0] or "-" in api.asked[0][-6:]
 
+    def test_a_time_without_a_zone_is_utc(self, api: FakeApi, run: Run) -> None:
+        """As all that is printed is: what was read can be typed."""
+        api.answers[PATH] = (200, page())
+
+        run("events", "list", "--since", "2026-11-01T12:00")
+
+        assert "since=2026-11-01T12%3A00%3A00%2B00%3A00" in api.asked[0]
+
     def test_a_time_that_is_none(self, api: FakeApi, run: Run) -> None:
         """Wrong usage: exit code 2, and nothing was asked."""
         ran = run("events", "list", "--since", "yesterday")

@@ -83,6 +83,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.keys.append(self.headers["Idempotency-Key"])
         self.do_GET()
 
+    def do_PATCH(self) -> None:
+        self.do_POST()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         assert isinstance(self.server, FakeApi)
         self.server.asked.append(self.path)

@@ -20,12 +20,19 @@ from paysaga.database.tables import (
     ATTEMPTS,
     BREAKERS,
     CUSTOMERS,
+    DEAD_LETTERS,
     DRIFTS,
     EVENT_SWEEPS,
     EVENTS,
+    LANES,
+    MAIL_PREFERENCES,
+    MAILS,
+    OUTBOX_STATE,
     PAYMENT_METHODS,
     PAYMENTS,
     RECONCILIATIONS,
+    SINK_REQUESTS,
+    SINKS,
     STATUS_HISTORY,
     TRANSFERS,
     WEBHOOK_EVENTS,
@@ -52,6 +59,12 @@ RULES: Final = {
 # Each row breaks exactly the rule that is named; what is too long is made from the rules below.
 BROKEN: Final[list[Wrong]] = [
     (CUSTOMERS, {"id": "usr_1"}, "customers_id_prefix"),
+    (MAILS, {"status": "read"}, "mails_status_is_known"),
+    (MAILS, {"recipient": "everybody", "customer_id": None}, "mails_recipient_is_known"),
+    (MAILS, {"customer_id": None}, "mails_customer_is_named"),
+    (MAILS, {"recipient": "operations"}, "mails_customer_is_named"),
+    (MAILS, {"tries": 0}, "mails_tries_count_from_1"),
+    (MAILS, {"updated_at": EARLIER}, "mails_updated_after_created"),
     (PAYMENT_METHODS, {"id": "pm_1234"}, "payment_methods_id_prefix"),
     (PAYMENT_METHODS, {"last4": "424"}, "payment_methods_last4_is_digits"),
     (PAYMENT_METHODS, {"last4": "4x42"}, "payment_methods_last4_is_digits"),
@@ -192,6 +205,26 @@ BROKEN: Final[list[Wrong]] = [
     (DRIFTS, {"remedy": "hope"}, "drifts_remedy_is_known"),
     (DRIFTS, {"seen_at": EARLIER, "found_at": NOON}, "drifts_seen_after_found"),
     (DRIFTS, {"resolved_at": EARLIER}, "drifts_resolved_after_seen"),
+    (OUTBOX_STATE, {"epoch": -1}, "outbox_state_epoch_not_negative"),
+    (SINKS, {"id": "sink_1"}, "sinks_id_prefix"),
+    (SINKS, {"kind": "pigeon"}, "sinks_kind_is_known"),
+    (SINKS, {"status": "asleep"}, "sinks_status_is_known"),
+    (SINKS, {"reason": "tired"}, "sinks_reason_is_known"),
+    (SINKS, {"url": None}, "sinks_http_has_address"),
+    (SINKS, {"secret": None}, "sinks_http_has_address"),
+    (SINKS, {"kind": "amqp", "exchange": None}, "sinks_amqp_has_exchange"),
+    (SINKS, {"kind": "amqp", "routing_key": None}, "sinks_amqp_has_exchange"),
+    (SINKS, {"failures": 1}, "sinks_failures_have_begun"),
+    (SINKS, {"failing_since": NOON}, "sinks_failures_have_begun"),
+    (SINKS, {"woken": 2}, "sinks_woken_from_a_rest"),
+    (SINKS, {"delivered": -1}, "sinks_delivered_not_negative"),
+    (SINKS, {"previous_secret": None}, "sinks_previous_secret_ends"),
+    (SINKS, {"previous_secret_until": None}, "sinks_previous_secret_ends"),
+    (LANES, {"sequence": 0}, "sink_lanes_sequence_counts_from_1"),
+    (LANES, {"failures": 1}, "sink_lanes_failures_have_begun"),
+    (DEAD_LETTERS, {"event_id": "evt_1"}, "dead_letters_event_id_prefix"),
+    (DEAD_LETTERS, {"sequence": 0}, "dead_letters_sequence_counts_from_1"),
+    (DEAD_LETTERS, {"reason": "bored"}, "dead_letters_reason_is_known"),
 ]
 ENDLESS: Final[list[Wrong]] = [
     (table, {column: str(GOOD[table.name].get(column))[:4] + "x" * 9000}, name)
@@ -228,8 +261,14 @@ TWICE: Final[list[Wrong]] = [
     (EVENTS, {"id": "evn_1"}, "events_one_id"),
     (WEBHOOK_EVENTS, {"id": "evt_1"}, "webhook_events_key"),
     (RECONCILIATIONS, {"id": "rcn_1"}, "reconciliations_key"),
+    (MAILS, {"kind": "receipt"}, "mails_key"),
+    (MAIL_PREFERENCES, {"kind": "receipt"}, "mail_preferences_key"),
     (DRIFTS, {"id": "drf_1"}, "drifts_key"),
     (DRIFTS, {"kind": "captured"}, "drifts_one_open"),
+    (SINKS, {"id": "snk_1"}, "sinks_key"),
+    (LANES, {"object_id": "pay_1"}, "sink_lanes_key"),
+    (SINK_REQUESTS, {"key": "key-1"}, "sink_requests_key"),
+    (DEAD_LETTERS, {"event_id": "evn_1"}, "dead_letters_key"),
 ]
 ORPHANS: Final[list[Wrong]] = [
     (PAYMENT_METHODS, {"customer_id": "cst_9"}, "payment_methods_customer_id_known"),
@@ -242,6 +281,12 @@ ORPHANS: Final[list[Wrong]] = [
     ),
     (TRANSFERS, {"version": 9}, "ledger_transfers_payment_id_version_known"),
     (DRIFTS, {"reconciliation_id": "rcn_9"}, "drifts_reconciliation_id_known"),
+    (LANES, {"sink_id": "snk_9"}, "sink_lanes_sink_id_known"),
+    (SINK_REQUESTS, {"sink_id": "snk_9"}, "sink_requests_sink_id_known"),
+    (DEAD_LETTERS, {"sink_id": "snk_9"}, "dead_letters_sink_id_known"),
+    (MAILS, {"event_id": "evn_9"}, "mails_event_id_known"),
+    (MAILS, {"customer_id": "cst_9"}, "mails_customer_id_known"),
+    (MAIL_PREFERENCES, {"customer_id": "cst_9"}, "mail_preferences_customer_id_known"),
 ]
 # Added to rows that were there before: they have a default.
 ADDED_LATER: Final = {
@@ -250,6 +295,7 @@ ADDED_LATER: Final = {
     "other_intent_open",
     "renewal_failed",
     "transaction_id",
+    "epoch",
 }
 MISSING: Final = [
     (table, column.name)

@@ -12,10 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activities.records import Records
 from paysaga.database.engine import sessions
 from paysaga.database.outbox import Outbox
-from paysaga.database.paging import WrongCursor
 from paysaga.database.tables import EVENTS
 from paysaga.domain.ids import EVENT, derived
-from paysaga.domain.outbox import OutboxEvent
+from paysaga.domain.outbox import OutboxEvent, Place
 from paysaga.domain.reasons import Reason
 from paysaga.domain.transitions import given_back, owed_back
 from tests.database.payments import NOON, batch, canceled, payment, succeeded
@@ -64,7 +63,7 @@ class TestReadingOn:
         await until(lambda: outbox.after(None, 9), 6)
 
         seen: list[OutboxEvent] = []
-        place: str | None = None
+        place: Place | None = None
         while page := await outbox.after(place, 2):
             seen += page
             place = page[-1].place
@@ -110,12 +109,6 @@ class TestReadingOn:
         rest = await until(lambda: outbox.after(seen[-1].place, 9), 1)
 
         assert ["pay_first", "pay_second"] == [event.object_id for event in (*seen, *rest)]
-
-    @pytest.mark.parametrize("place", ["", "1", "1-", "-1", "a-b", "1-2-3", "9" * 19 + "-1"])
-    async def test_a_place_that_nobody_told(self, outbox: Outbox, place: str) -> None:
-        """It is refused, and not taken for the beginning."""
-        with pytest.raises(WrongCursor):
-            await outbox.after(place, 9)
 
 
 class TestNarrowing:

@@ -43,4 +43,5 @@ def demo_settings(tmp_path: Path) -> DemoSettings:
         temporal_port=free_port(),
         temporal_ui_port=free_port(),
         simulator_port=free_port(),
+        mail_port=free_port(),
     )

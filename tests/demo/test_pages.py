@@ -4,6 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from paysaga.client import MethodDetails
 from paysaga.demo.shop.catalog import PRODUCTS
 from paysaga.demo.shop.order_book import OrderBook
 from paysaga.demo.shop.pages import paid_with
@@ -91,9 +92,10 @@ def test_the_customer_knows_what_they_paid_with(facts: dict[str, str] | None, to
     """
     As its owner calls it, with no more of the number than its end.
     """
-    nothing = dict.fromkeys(("brand", "last4", "funding", "wallet"))
+    nothing = dict.fromkeys(MethodDetails.model_fields)
+    method = MethodDetails.model_validate({**nothing, "kind": "card", **facts}) if facts else None
 
-    assert told == paid_with(facts and {"kind": "card", **nothing, **facts})
+    assert told == paid_with(method)
 
 
 class TestOrders:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paysaga.domain.cards import holds_card_number
+from paysaga.domain.cards import holds_card_number, json_holds_card_number
 from paysaga.domain.ids import derived
 
 # Public test numbers: https://docs.stripe.com/testing and the brands' own
@@ -237,9 +237,28 @@ class TestCost:
     )  # fmt: skip
     def test_time_grows_with_length_only(self, unit: str) -> None:
         """
-        A quarter of a megabyte made to hurt is read through before the test's time is up.
+        What a request may hold at most, made to hurt, is read before the test's time is up.
         """
-        text = unit * (262_144 // len(unit))
+        text = unit * (65_536 // len(unit))
 
         assert not holds_card_number(text.replace("4", "1"))
         assert not holds_card_number(f"{text}4242x")
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"a": "4242 4242 4242 4242"}',
+            '{"a": "\\u0034242424242424242"}',
+            "4242424242424242 and no JSON",
+        ],
+    )
+    def test_escapes_hide_no_digits(self, text: str) -> None:
+        """What a reader of the JSON would see counts, beside what is written."""
+        assert json_holds_card_number(text)
+
+    @pytest.mark.parametrize("text", ["", '{"a": "\\u00e9"}', "\\u0034 {", "[" * 100_000 + "\\u"])
+    def test_what_holds_none_passes(self, text: str) -> None:
+        """Escapes as such are no harm, nor is what cannot be read."""
+        assert not json_holds_card_number(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from paysaga.demo.preflight import free_port
 
 READY_SECONDS = 120.0
-_PORTS = ("SHOP", "API", "TEMPORAL", "TEMPORAL_UI", "SIMULATOR")
+_PORTS = ("SHOP", "API", "TEMPORAL", "TEMPORAL_UI", "SIMULATOR", "MAIL")
 
 
 class DemoProcess:

@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -73,6 +74,26 @@ class TestPurchases:
         assert {purchase.ends for purchase in PURCHASES} == {
             PaymentStatus(one["status"]) for one in payments
         }
+
+
+class TestMails:
+    def test_who_has_paid_gets_a_receipt(self, demo: DemoProcess, api: httpx.Client) -> None:
+        """
+        The shop has kept a receipt for each order that was paid, and one each.
+        """
+        payments = api.get("/payments", params={"limit": 100, "status": "succeeded"}).json()
+        orders = sorted(one["order_id"] for one in payments["items"])
+
+        until(lambda: len(receipts(demo, orders)) >= len(orders), seconds=60)
+
+        assert orders == receipts(demo, orders)
+
+
+def receipts(demo: DemoProcess, orders: list[str]) -> list[str]:
+    """The order of each receipt that the shop has kept."""
+    with sqlite3.connect(demo.state / "shop.db") as book:
+        told = [str(text) for (text,) in book.execute("SELECT text FROM mails")]
+    return sorted(order for text in told for order in orders if order in text and "receipt" in text)
 
 
 class TestBesideARunningDemo:

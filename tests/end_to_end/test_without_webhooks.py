@@ -11,7 +11,7 @@ from paysaga.demo.purchases import PURCHASES
 from tests.end_to_end import journal
 from tests.end_to_end.demo_process import demo_process, environment_for
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]
 
 LEDGER = """
     SELECT debit || ' > ' || credit || ' ' || ledger_transfers.amount FROM ledger_transfers

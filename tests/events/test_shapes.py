@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from paysaga.domain.intent import MethodFacts
-from paysaga.domain.outbox import OutboxEvent, event_type
+from paysaga.domain.outbox import OutboxEvent, Place, event_type
 from paysaga.domain.payment import PaymentState, PaymentStatus
 from paysaga.events.shapes import Event, EventType, published
 from tests.api.test_views import NOW, a_state
@@ -17,7 +17,7 @@ CARD = MethodFacts(kind="card", brand="visa", last4="4242", funding="debit", fin
 def kept(state: PaymentState, kind: str = "payment.succeeded") -> OutboxEvent:
     """The event as the transaction wrote it down."""
     return OutboxEvent(
-        place="7-8",
+        place=Place(position=1),
         id="evt_1",
         type=kind,
         object_id=state.id,

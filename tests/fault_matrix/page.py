@@ -16,7 +16,7 @@ _HEAD: Final = """\
 Every call that an activity makes, with every fault that it may meet. Each cell is one payment and
 a test of its own, on SQLite and on PostgreSQL; the same [checker](chaos.md#what-the-checker-checks)
 as after a chaos run judges what became of it. The number in a cell is in its test's name:
-`make test ARGS="tests/fault_matrix -k 017"`.
+`make test-full ARGS="tests/fault_matrix -k 017"`.
 
 This page is written by `python -m tests.fault_matrix.page`, and a test compares it with the cells.
 """

@@ -39,10 +39,8 @@ class Played:
     disturbed: set[str]
 
 
-# Each half takes a minute and a half, mostly of waiting: CI plays both.
-BOTH: Final = [
-    pytest.param(kind, marks=[] if kind == "sqlite" else [pytest.mark.full]) for kind in KINDS
-]
+# Each half takes some minutes, mostly of waiting: CI plays both.
+BOTH: Final = [pytest.param(kind, marks=pytest.mark.full) for kind in KINDS]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=BOTH)

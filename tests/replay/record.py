@@ -31,10 +31,12 @@ from tests.replay.scenarios import (
     comparisons,
     repairs,
     scenarios,
+    sinks,
     sweeps,
 )
 from tests.workflows.conftest import Running, a_worker
 from tests.workflows.conftest import _register_search_attributes as register_search_attributes
+from tests.workflows.drains import Drains
 from tests.workflows.exchange import Exchange
 from tests.workflows.inbox import FakeInbox
 from tests.workflows.sides import Sides
@@ -44,6 +46,7 @@ from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.reconciliation import ReconciliationOrder, ReconciliationWorkflow
 from workflows.repair import RepairCase, RepairWorkflow
+from workflows.sink import SinkOrder, SinkWorkflow
 from workflows.sweep import InboxCleanupWorkflow, KeepingTime, SweepWorkflow
 
 HISTORIES: Final = Path(__file__).parent / "histories"
@@ -102,17 +105,36 @@ async def record_sweep(name: str, inbox: FakeInbox) -> WorkflowHistory:
             env.client,
             task_queue=addresses.PAYMENTS,
             workflows=[SweepWorkflow, InboxCleanupWorkflow],
-            activities=[inbox.work_off, inbox.forget],
+            activities=inbox.beside_the_gateway,
         )
         async with worker, exchange.worker(env.client):
             start = partial(env.client.start_workflow, id=name, task_queue=addresses.PAYMENTS)
             if inbox.pages:
                 run = await start(SweepWorkflow.run)
             else:
-                run = await start(InboxCleanupWorkflow.run, KeepingTime(days=90))
+                run = await start(
+                    InboxCleanupWorkflow.run, KeepingTime(days=90, event_days=inbox.event_days)
+                )
             await run.result()
             history = await run.fetch_history()
     return WorkflowHistory.from_json(name, _scrubbed(name, history.to_json()))
+
+
+async def record_sink(name: str, drains: Drains) -> WorkflowHistory:
+    """The history of one sink, up to its removal."""
+    async with _server() as env:
+        queue = addresses.PAYMENTS
+        async with (
+            Worker(env.client, task_queue=queue, workflows=[SinkWorkflow]),
+            Worker(env.client, task_queue=addresses.DELIVERIES, activities=[drains.drain]),
+        ):
+            order = SinkOrder(sink_id=f"snk_{name}", name="the shop")
+            run = await env.client.start_workflow(
+                SinkWorkflow.run, order, id=order.sink_id, task_queue=queue
+            )
+            await asyncio.gather(drains.play(run), run.result())
+            history = await run.fetch_history()
+    return WorkflowHistory.from_json(run.id, _scrubbed(name, history.to_json()))
 
 
 async def record_comparison(name: str, sides: Sides) -> WorkflowHistory:
@@ -192,6 +214,7 @@ async def main(names: list[str]) -> int:
         **{name: partial(record, name, it) for name, it in scenarios().items()},
         **{name: partial(record_repair, name, it) for name, it in repairs().items()},
         **{name: partial(record_sweep, name, it) for name, it in sweeps().items()},
+        **{name: partial(record_sink, name, it) for name, it in sinks().items()},
         **{name: partial(record_comparison, name, it) for name, it in comparisons().items()},
         **{name: partial(record_method, name, it) for name, it in saved_methods().items()},
     }

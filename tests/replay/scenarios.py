@@ -11,18 +11,21 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import Trouble
+from activities.sink_orders import Standing
 from activities.stripe_audit import Movements
 from paysaga.domain.checkout import LIFE, LONGER_AT_THE_GATEWAY, ON_THE_PAGE
 from paysaga.domain.intent import CaptureMethod, IntentStatus
 from paysaga.domain.payment import Payment, PaymentStatus, RequestMark
 from paysaga.domain.reasons import Reason
 from paysaga.domain.repairs import RepairKind
+from paysaga.domain.sink import SinkReason
 from tests.domain.test_reconciliation import books, shown
 from tests.fake_checkout import PAGE, FakeCheckout
 from tests.fake_holds import FakeHolds
 from tests.fakes import NOON, PRICE, FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
 from tests.replay.methods import saved_methods
 from tests.workflows.conftest import RepairRun, Running, World
+from tests.workflows.drains import Drains, drained
 from tests.workflows.inbox import FakeInbox, batches, pages
 from tests.workflows.sides import Sides, moved
 from tests.workflows.stories import (
@@ -412,6 +415,24 @@ def sweeps() -> dict[str, FakeInbox]:
         "swept": FakeInbox(pages=pages(3, 1), batches=batches(100, 4)),
         "swept_without_gateway": FakeInbox(pages=pages(Trouble.STICKY), batches=batches(2)),
         "inbox_cleaned": FakeInbox(batches=batches(100, 7)),
+        "swept_and_woken": FakeInbox(pages=pages(1), batches=batches(1)),
+        "inbox_and_outbox_cleaned": FakeInbox(batches=batches(7), event_days=90),
+    }
+
+
+def sinks() -> dict[str, Drains]:
+    """How each sink stands after each drain, until it is removed."""
+    away = drained(Standing.WAITING, minutes=1, failing=True, behind=3, told="503")
+    lane = drained(Standing.RESTING, minutes=5, delivered=4, lanes=1, told="500")
+    return {
+        "sink_drained": Drains(
+            [drained(Standing.WORKING, delivered=2), drained(Standing.RESTING, delivered=3)]
+        ),
+        "sink_in_trouble": Drains([away, away, lane, drained(Standing.RESTING, delivered=5)]),
+        "sink_paused": Drains([drained(Standing.PAUSED, behind=3, reason=SinkReason.GONE)]),
+        "sink_settling": Drains(
+            [drained(Standing.WORKING, behind=1), drained(Standing.WORKING, behind=1)]
+        ),
     }
 
 
@@ -516,4 +537,11 @@ def _parked(name: str) -> Story:
     return story(f"pay_{name}", has_order=True).parks()
 
 
-NAMES: Final = (*scenarios(), *sweeps(), *repairs(), *comparisons(), *saved_methods())
+NAMES: Final = (
+    *scenarios(),
+    *sweeps(),
+    *sinks(),
+    *repairs(),
+    *comparisons(),
+    *saved_methods(),
+)

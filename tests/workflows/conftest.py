@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from paysaga.domain.payment import Payment, PaymentState, RequestMark
 from tests.fake_checkout import FakeCheckout
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, FakeRuns, a_payment
 from tests.workflows.exchange import Exchange, Road
-from workflows import addresses
+from workflows import addresses, policies
 from workflows.payment import PaymentWorkflow
 from workflows.repair import RepairWorkflow
 from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
@@ -43,6 +43,15 @@ SERVER = (
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )
+
+
+@pytest.fixture(autouse=True)
+def _quick_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local activity's pauses pass in earnest, whoever skips time: they need not be long here."""
+    usual = policies.DATABASE["retry_policy"]
+    assert usual is not None
+    quick = replace(usual, maximum_interval=usual.initial_interval)
+    monkeypatch.setitem(policies.DATABASE, "retry_policy", quick)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 from temporalio import activity
 
@@ -12,11 +13,18 @@ from tests.fakes import trouble
 
 @dataclass
 class FakeInbox:
-    """The activities of `EventList` and `InboxWork`; each batch is as the script says."""
+    """The activities of a sweep and a clean-up; each batch is as the script says.
+
+    Ours of the events are forgotten, too, if `event_days` says after how many days.
+    """
 
     pages: deque[PageRead | Trouble] = field(default_factory=deque)
     batches: deque[Batch] = field(default_factory=deque)
     asked: list[Moment] = field(default_factory=list)
+    event_days: int | None = None
+    woken: int = 0
+    sinks_are_away: bool = False
+    forgotten: list[Moment] = field(default_factory=list)
 
     @activity.defn
     async def read_page(self) -> PageRead:
@@ -34,6 +42,34 @@ class FakeInbox:
     async def forget(self, moment: Moment) -> Batch:
         self.asked.append(moment)
         return self.batches.popleft()
+
+    @activity.defn
+    async def forget_events(self, moment: Moment) -> Batch:
+        self.forgotten.append(moment)
+        return Batch(count=1, more=len(self.forgotten) == 1)
+
+    @activity.defn
+    async def wake_overslept(self) -> int:
+        self.woken += 1
+        if self.sinks_are_away:
+            raise trouble(Trouble.STICKY)
+        return 1
+
+    @activity.defn
+    async def open_sinks(self) -> int:
+        self.woken += 1
+        return 1
+
+    @property
+    def beside_the_gateway(self) -> list[Any]:
+        """All activities but the one of the gateway's queue."""
+        return [
+            self.work_off,
+            self.forget,
+            self.forget_events,
+            self.wake_overslept,
+            self.open_sinks,
+        ]
 
 
 def pages(*stored: int | Trouble, more: bool = False) -> deque[PageRead | Trouble]:

@@ -65,6 +65,8 @@ from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 S = PaymentStatus
 SEEDS = 40
 CANCELED_SEEDS = 10
+QUICK_SEEDS = 15
+QUICK_CANCELED_SEEDS = 5
 # A local activity that takes longer than this lets the run hear of other things meanwhile.
 SHORT = timedelta(seconds=1)
 DECIDED = frozenset({IntentStatus.SUCCEEDED, IntentStatus.CANCELED})
@@ -1302,8 +1304,13 @@ class TestRestart:
         assert [] == bugs
 
 
+def _seeds(seeds: range, quick: int) -> list[Any]:
+    """All of them; those behind the first ones belong to the long runs."""
+    return [*seeds[:quick], *(pytest.param(seed, marks=pytest.mark.full) for seed in seeds[quick:])]
+
+
 class TestAnyOrder:
-    @pytest.mark.parametrize("seed", range(SEEDS))
+    @pytest.mark.parametrize("seed", _seeds(range(SEEDS), QUICK_SEEDS))
     async def test_payment_ends_as_the_intent_did(self, house: House, seed: int) -> None:
         """Requests, webhooks, outages, restarts and waits in any order: one truth at the end."""
         chance = Random(seed)
@@ -1316,7 +1323,9 @@ class TestAnyOrder:
                 await step(stage, chance)
             await _check(stage, await _result(stage))
 
-    @pytest.mark.parametrize("seed", range(SEEDS, SEEDS + CANCELED_SEEDS))
+    @pytest.mark.parametrize(
+        "seed", _seeds(range(SEEDS, SEEDS + CANCELED_SEEDS), QUICK_CANCELED_SEEDS)
+    )
     async def test_canceled_run_keeps_nothing(self, house: House, seed: int) -> None:
         """Whenever the run itself is canceled: what was taken is back, and nobody is left waiting.
 

@@ -174,12 +174,12 @@ class TestUndo:
 
 
 class TestCancellation:
-    async def test_puts_everything_back(self, env: WorkflowEnvironment) -> None:
+    async def test_puts_everything_back(self, house: House) -> None:
         """A canceled run ends as canceled, with nothing left behind."""
         agency = Agency()
 
-        async with working(env, agency) as queue:
-            run = await _start(env, queue, Trip(then="waits"))
+        async with working(house.env, agency) as queue:
+            run = await _start(house.env, queue, Trip(then="waits"))
             while "car" not in agency.calls:
                 await run.describe()
             await run.cancel()
@@ -189,13 +189,13 @@ class TestCancellation:
         assert isinstance(ended.value.cause, CancelledError)
         assert ["undo car", "undo hotel", "undo flight"] == agency.calls[3:]
 
-    async def test_does_not_stop_an_undo(self, env: WorkflowEnvironment) -> None:
+    async def test_does_not_stop_an_undo(self, house: House) -> None:
         """Canceled while it is being put back: the undo goes on to its end."""
         agency = Agency()
         agency.held = "undo hotel"
 
-        async with working(env, agency) as queue:
-            run = await _start(env, queue, Trip(then="refused"))
+        async with working(house.env, agency) as queue:
+            run = await _start(house.env, queue, Trip(then="refused"))
             await agency.reached.wait()
             await run.cancel()
             agency.let_go.set()

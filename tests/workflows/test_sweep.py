@@ -40,7 +40,7 @@ def _worker(client: Client, queue: str, inbox: FakeInbox) -> Worker:
         task_queue=queue,
         workflows=[SweepWorkflow, InboxCleanupWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        activities=[inbox.work_off, inbox.forget],
+        activities=inbox.beside_the_gateway,
     )
 
 
@@ -112,3 +112,37 @@ class TestSchedules:
         assert "InboxCleanupWorkflow" == action.workflow
         for schedule in (sweep, cleanup):
             await schedule.delete()
+
+
+class TestOutbox:
+    async def test_a_sweep_wakes_the_sinks_that_nobody_has_woken(self, house: House) -> None:
+        """Also when the gateway does not answer."""
+        inbox = FakeInbox(pages=pages(Trouble.STICKY), batches=batches(0))
+
+        await swept(house, inbox)
+
+        assert 1 == inbox.woken
+
+    async def test_sinks_that_cannot_be_woken_spoil_no_sweep(self, house: House) -> None:
+        """Stripe's events were read, and are worked off: the next sweep looks at the sinks."""
+        inbox = FakeInbox(pages=pages(2), batches=batches(2), sinks_are_away=True)
+
+        result = await swept(house, inbox)
+
+        assert (2, 2, True) == (result.stored, result.tried, result.gateway_answered)
+
+    async def test_old_events_of_ours_go_by_a_time_of_their_own(self, house: House) -> None:
+        """In batches, as those of the inbox; without a time none goes."""
+        times = []
+        for days in (90, None):
+            inbox, run_id = FakeInbox(batches=batches(0)), f"cleanup-{uuid4().hex}"
+            async with _worker(house.env.client, run_id, inbox):
+                await house.env.client.execute_workflow(
+                    InboxCleanupWorkflow.run,
+                    KeepingTime(days=30, event_days=days),
+                    id=run_id,
+                    task_queue=run_id,
+                )
+            times.append([moment.before for moment in inbox.forgotten])
+
+        assert ([2, 0], 1) == ([len(each) for each in times], len(set(times[0])))

@@ -24,6 +24,7 @@ from paysaga.domain.saved_method import OPEN, SavedMethodStatus
 
 _TEXT: Final = 255
 _EMAIL: Final = 320
+_LANGUAGE: Final = 35
 _LINK: Final = 8192
 _OPEN: Final = quoted(OPEN)
 _PAYABLE: Final = " AND ".join(
@@ -39,7 +40,7 @@ def _one_active(name: str, column: str, more: str = "") -> Index:
 
 
 class CustomerRow(Row, table=True):
-    """Whom the gateway knows this customer as, and where they are written to.
+    """Whom the gateway knows this customer as, where they are written to, and in what language.
 
     The address is the only personal data that is kept, and it is kept nowhere else: no run, history
     or event holds it.
@@ -48,13 +49,14 @@ class CustomerRow(Row, table=True):
     __tablename__ = "customers"
     __table_args__ = (
         *id_of("cst"),
-        *lengths(gateway_customer_id=_TEXT, email=_EMAIL),
+        *lengths(gateway_customer_id=_TEXT, email=_EMAIL, language=_LANGUAGE),
         UniqueConstraint("gateway_customer_id"),
     )
 
     id: str = Field(primary_key=True)
     gateway_customer_id: str | None = None
     email: str | None = None
+    language: str | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 

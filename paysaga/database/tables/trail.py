@@ -92,13 +92,15 @@ class EventRow(Row, table=True):
         check("sequence_counts_from_1", "sequence >= 1"),
         UniqueConstraint("id"),
         UniqueConstraint("object_id", "sequence"),
-        Index(None, "transaction_id", "position"),
+        Index(None, "epoch", "transaction_id", "position"),
         Index(None, "created_at"),
     )
 
     # The order of insertion, which is not that of commits.
     position: int | None = Field(default=None, primary_key=True, sa_type=NUMBERED)
-    # Which transaction wrote it (PostgreSQL): readers stop before those that are under way.
+    # Which transaction of which server wrote it (PostgreSQL): readers stop before those that are
+    # under way, and another server numbers its transactions anew.
+    epoch: int = Field(sa_type=BigInteger)
     transaction_id: int = Field(sa_type=BigInteger)
     id: str
     object_id: str
@@ -109,6 +111,27 @@ class EventRow(Row, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class OutboxStateRow(Row, table=True):
+    """The outbox as a whole (`id` is its table's name): whose numbers count, and what is gone.
+
+    `server` is PostgreSQL's own word for itself. Events up to the forgotten place may be deleted.
+    """
+
+    __tablename__ = "outbox_state"
+    __table_args__ = (
+        *lengths(id=64, server=_TEXT),
+        check("epoch_not_negative", "epoch >= 0"),
+    )
+
+    id: str = Field(primary_key=True)
+    epoch: int = Field(sa_type=BigInteger)
+    server: str | None = None
+    forgotten_epoch: int = Field(sa_type=BigInteger)
+    forgotten_transaction: int = Field(sa_type=BigInteger)
+    forgotten_position: int = Field(sa_type=BigInteger)
+
+
 STATUS_HISTORY: Final = table_of(StatusHistoryRow)
 TRANSFERS: Final = table_of(TransferRow)
 EVENTS: Final = table_of(EventRow)
+OUTBOX_STATE: Final = table_of(OutboxStateRow)

@@ -61,8 +61,8 @@ async def _counter(
     held = [
         {
             "payment": payment,
-            "product": PRODUCTS[book.look(payment["order_id"]).product],
-            "money": Money(minor=payment["amount_authorized"], currency=payment["currency"]),
+            "product": PRODUCTS[book.look(payment.order_id).product],
+            "money": Money(minor=payment.amount_authorized, currency=payment.currency),
             "key": uuid.uuid4().hex,
         }
         for payment in await till.held()

@@ -23,6 +23,7 @@ class Customer(Message):
 
     id: str
     name: str
+    email: str
     about: str
 
 
@@ -88,8 +89,23 @@ PRODUCTS: Final = {
 CUSTOMERS: Final = {
     customer.id: customer
     for customer in (
-        Customer(id="cst_ada", name="Ada Lindqvist", about="buys coffee every other week"),
-        Customer(id="cst_ben", name="Ben Okafor", about="furnishes his first kitchen"),
-        Customer(id="cst_chiara", name="Chiara Rossi", about="has a birthday to prepare"),
+        Customer(
+            id="cst_ada",
+            name="Ada Lindqvist",
+            email="ada@example.com",
+            about="buys coffee every other week",
+        ),
+        Customer(
+            id="cst_ben",
+            name="Ben Okafor",
+            email="ben@example.com",
+            about="furnishes his first kitchen",
+        ),
+        Customer(
+            id="cst_chiara",
+            name="Chiara Rossi",
+            email="chiara@example.com",
+            about="has a birthday to prepare",
+        ),
     )
 }

@@ -1,15 +1,16 @@
 """The pages on which an order is paid: the card form, the way back from the bank, its status."""
 
 import uuid
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from paysaga.client import CheckoutOrder, Fulfillment, Payment, PaymentOrder, PaymentStatus
 from paysaga.demo.shop.catalog import PRODUCTS
 from paysaga.demo.shop.order_book import OrderBook, ShopOrder
 from paysaga.demo.shop.pages import not_there, page
-from paysaga.demo.shop.till import Payment, Till, TillClosed
+from paysaga.demo.shop.till import Till, TillClosed
 from paysaga.demo.shop.trial_cards import TRIAL_CARDS
 from paysaga.demo.shop.visitors import OwnOrder, SignedIn, Visitor
 from paysaga.orders import OrderStatus
@@ -17,11 +18,10 @@ from paysaga.orders import OrderStatus
 router: Final = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 # With these the customer cannot pay (again): the order's page says what is going on.
-_NOTHING_TO_PAY: Final = frozenset(
-    {"created", "processing", "requires_action", "authorized", "needs_operator", "succeeded"}
-)
-_CANCELABLE: Final = frozenset({"requires_action", "awaiting_retry", "authorized"})
-_MOVING: Final = frozenset({"created", "processing", "requires_action", "authorized"})
+_S = PaymentStatus
+_CANCELABLE: Final = frozenset({_S.REQUIRES_ACTION, _S.AWAITING_RETRY, _S.AUTHORIZED})
+_MOVING: Final = frozenset({_S.CREATED, _S.PROCESSING, _S.REQUIRES_ACTION, _S.AUTHORIZED})
+_NOTHING_TO_PAY: Final = _MOVING | {_S.NEEDS_OPERATOR, _S.SUCCEEDED}
 
 
 def _till(request: Request) -> Till:
@@ -36,7 +36,7 @@ TheTill = Annotated[Till, Depends(_till)]
 async def pay_page(request: Request, who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
     """The card form; after a decline with what went wrong and how many tries are left."""
     payment = await till.payment_of(order.order_id)
-    if order.status is OrderStatus.PAID or (payment and payment["status"] in _NOTHING_TO_PAY):
+    if order.status is OrderStatus.PAID or (payment and payment.status in _NOTHING_TO_PAY):
         return _to(order)
     return await _form(request, who, order, till, payment)
 
@@ -57,19 +57,20 @@ async def pay(
     payment = await till.payment_of(order.order_id)
     address = request.client.host if request.client else None
     try:
-        if payment and payment["status"] == "awaiting_retry":
-            payment = await till.retry(payment["id"], payment_method_id or None, key, address)
+        # Before anything happens that they are written about.
+        await till.introduce(who.id, who.email)
+        if payment and payment.status is PaymentStatus.AWAITING_RETRY:
+            payment = await till.retry(payment.id, payment_method_id or None, key, address)
         elif not payment_method_id:
-            back = f"{_shop(request)}/my/orders/{order.order_id}"
-            payment = await till.open_page(_order_to_pay(request, order), back, key, address)
+            payment = await till.open_page(_on_the_page(request, order), key, address)
         else:
-            wanted = _order_to_pay(request, order)
-            payment = await till.start(wanted, payment_method_id, key, address)
+            wanted = _with(payment_method_id, request, order)
+            payment = await till.start(wanted, key, address)
     except TillClosed as closed:
         return await _form(request, who, order, till, payment, problem=str(closed))
-    if payment and payment["next_action"]:
-        return RedirectResponse(payment["next_action"]["url"], 303)
-    if payment and payment["status"] == "awaiting_retry":
+    if payment and payment.next_action:
+        return RedirectResponse(payment.next_action.url, 303)
+    if payment and payment.status is PaymentStatus.AWAITING_RETRY:
         return RedirectResponse(f"/my/orders/{order.order_id}/pay", 303)
     return _to(order)
 
@@ -80,8 +81,8 @@ async def come_back(who: Visitor, till: TheTill, payment_id: str) -> Response:
     payment = await till.refresh(payment_id)
     if payment is None:
         return not_there(who)
-    again = "/pay" if payment["status"] == "awaiting_retry" else ""
-    return RedirectResponse(f"/my/orders/{payment['order_id']}{again}", 303)
+    again = "/pay" if payment.status is PaymentStatus.AWAITING_RETRY else ""
+    return RedirectResponse(f"/my/orders/{payment.order_id}{again}", 303)
 
 
 @router.get("/my/orders/{order_id}")
@@ -95,9 +96,9 @@ async def order_page(who: SignedIn, order: OwnOrder, till: TheTill) -> Response:
         product=PRODUCTS[order.product],
         payment=payment,
         version=_version(payment, order),
-        may_cancel=payment is not None and payment["status"] in _CANCELABLE,
+        may_cancel=payment is not None and payment.status in _CANCELABLE,
         is_moving=_is_moving(payment),
-        run=till.run_of(payment["id"]) if payment else None,
+        run=till.run_of(payment.id) if payment else None,
         key=uuid.uuid4().hex,
     )
 
@@ -126,7 +127,7 @@ async def cancel(
     """Give the payment up. If the money has moved already, the order's page says so."""
     payment = await till.payment_of(order.order_id)
     if payment:
-        await till.cancel(payment["id"], key)
+        await till.cancel(payment.id, key)
     return _to(order)
 
 
@@ -139,7 +140,7 @@ async def _form(
     problem: str | None = None,
 ) -> HTMLResponse:
     paysaga = request.app.state.paysaga
-    waits = payment is not None and payment["status"] == "awaiting_retry"
+    waits = payment is not None and payment.status is PaymentStatus.AWAITING_RETRY
     return page(
         "pay.html",
         who,
@@ -155,7 +156,19 @@ async def _form(
     )
 
 
-def _order_to_pay(request: Request, order: ShopOrder) -> dict[str, object]:
+def _with(method_id: str, request: Request, order: ShopOrder) -> PaymentOrder:
+    back = f"{_shop(request)}/return"
+    return PaymentOrder(**_told(order), payment_method_id=method_id, return_url=back)
+
+
+def _on_the_page(request: Request, order: ShopOrder) -> CheckoutOrder:
+    """Who gives up there comes back to the order."""
+    shop = _shop(request)
+    given_up = f"{shop}/my/orders/{order.order_id}"
+    return CheckoutOrder(**_told(order), success_url=f"{shop}/return", cancel_url=given_up)
+
+
+def _told(order: ShopOrder) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -163,7 +176,6 @@ def _order_to_pay(request: Request, order: ShopOrder) -> dict[str, object]:
         "currency": order.currency,
         "description": PRODUCTS[order.product].name,
         "capture_method": "manual" if PRODUCTS[order.product].made_to_order else "automatic",
-        "return_url": f"{_shop(request)}/return",
     }
 
 
@@ -172,14 +184,14 @@ def _shop(request: Request) -> str:
 
 
 def _version(payment: Payment | None, order: ShopOrder) -> str:
-    return f"{payment['version'] if payment else 0}-{order.status}"
+    return f"{payment.version if payment else 0}-{order.status}"
 
 
 def _is_moving(payment: Payment | None) -> bool:
     if payment is None:
         return False
-    return payment["status"] in _MOVING or (
-        payment["status"] == "succeeded" and payment["fulfillment"] == "pending"
+    return payment.status in _MOVING or (
+        payment.status is PaymentStatus.SUCCEEDED and payment.fulfillment is Fulfillment.PENDING
     )
 
 

@@ -1,12 +1,13 @@
 """The pages to look around on: the shelf, a product, signing in, a customer's orders."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from paysaga.client import MethodDetails
 from paysaga.demo.shop.catalog import CUSTOMERS, PRODUCTS, Customer
 from paysaga.demo.shop.order_book import OrderBook
 from paysaga.demo.shop.order_service import new_order_id
@@ -23,15 +24,15 @@ def shown(price: Money) -> str:
     return f"{SIGNS.get(price.currency, price.currency)}\u202f{price.major}"
 
 
-def paid_with(method: dict[str, Any] | None) -> str:
+def paid_with(method: MethodDetails | None) -> str:
     """The means of payment as its owner knows it."""
-    if method and method["kind"] == "paypal":
+    if method and method.kind == "paypal":
         return "PayPal"
-    if not method or not method["last4"]:
+    if not method or not method.last4:
         return "your means of payment"
-    kind = f" {method['funding']}" if method["funding"] in {"debit", "prepaid"} else ""
-    card = f"{str(method['brand'] or 'account').capitalize()}{kind} •••• {method['last4']}"
-    wallet = method["wallet"]
+    kind = f" {method.funding}" if method.funding in {"debit", "prepaid"} else ""
+    card = f"{(method.brand or 'account').capitalize()}{kind} •••• {method.last4}"
+    wallet = method.wallet
     return f"{_WALLETS.get(wallet, wallet)}, {card}" if wallet else card
 
 

@@ -6,10 +6,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from paysaga.client import SavedMethod, SavedMethodStatus, SaveOrder
 from paysaga.demo.shop.checkout import TheTill
 from paysaga.demo.shop.order_book import NoSuchOrder
 from paysaga.demo.shop.pages import page
-from paysaga.demo.shop.till import Method, Till, TillClosed
+from paysaga.demo.shop.till import Till, TillClosed
 from paysaga.demo.shop.trial_cards import TRIAL_CARDS
 from paysaga.demo.shop.visitors import SignedIn, Visitor
 
@@ -19,17 +20,17 @@ Key = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
 
 _PAGE: Final = "/my/cards"
 _TWICE: Final = "You have saved this card already."
+_UNDER_WAY: Final = frozenset({SavedMethodStatus.PROCESSING, SavedMethodStatus.REQUIRES_ACTION})
 
 
 @router.get(_PAGE)
 async def cards_page(request: Request, who: SignedIn, till: TheTill, about: str = "") -> Response:
     """All saved cards, and what became of the one that was just to be saved."""
     told = await till.method(about) if about.startswith("mtd_") else None
-    if told and told["customer_id"] != who.id:
+    if told and told.customer_id != who.id:
         told = None
-    problem = told["message"] if told and told["status"] == "failed" else None
-    waits = told and told["status"] in {"processing", "requires_action"}
-    news = told["message"] if told and waits else None
+    problem = told.message if told and told.status is SavedMethodStatus.FAILED else None
+    news = told.message if told and told.status in _UNDER_WAY else None
     return await _cards(request, who, till, problem, news)
 
 
@@ -43,20 +44,20 @@ async def save(
     make_default: Annotated[str, Form()] = "",
 ) -> Response:
     """Save a card; the customer goes to their bank if it wants that."""
-    order = {
-        "customer_id": who.id,
-        "payment_method_id": payment_method_id,
-        "make_default": make_default == "yes",
-        "return_url": f"{str(request.base_url).rstrip('/')}/cards/return",
-    }
+    order = SaveOrder(
+        customer_id=who.id,
+        payment_method_id=payment_method_id,
+        make_default=make_default == "yes",
+        return_url=f"{str(request.base_url).rstrip('/')}/cards/return",
+    )
     try:
         method = await till.save(order, key)
     except TillClosed as closed:
         return await _cards(request, who, till, str(closed))
     if method is None:
         return await _cards(request, who, till, _TWICE)
-    if method["next_action"]:
-        return RedirectResponse(method["next_action"]["url"], 303)
+    if method.next_action:
+        return RedirectResponse(method.next_action.url, 303)
     return _back(method)
 
 
@@ -102,9 +103,9 @@ async def _cards(
 
 async def _check_own(till: Till, customer_id: str, method_id: str) -> None:
     """The till may touch everybody's: whose it is, is for the shop to check."""
-    if method_id not in {method["id"] for method in await till.methods_of(customer_id)}:
+    if method_id not in {method.id for method in await till.methods_of(customer_id)}:
         raise NoSuchOrder(method_id)
 
 
-def _back(method: Method) -> RedirectResponse:
-    return RedirectResponse(f"{_PAGE}?about={method['id']}", 303)
+def _back(method: SavedMethod) -> RedirectResponse:
+    return RedirectResponse(f"{_PAGE}?about={method.id}", 303)

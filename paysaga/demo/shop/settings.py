@@ -13,5 +13,7 @@ class ShopSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     shop_port: Annotated[int, Field(ge=1, le=65535)] = 8008
+    # Where mails come in; without it none do.
+    shop_mail_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     shop_state: Path = Path(".paysaga/shop.db")
     order_service_token: SecretStr = SecretStr("demo-order-service-token")

@@ -1,17 +1,35 @@
-"""The shop's till: what it asks of Paysaga over HTTP, with a service token."""
+"""The shop's till: what it asks of Paysaga, with a service token, and what customers are told."""
 
+from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final, TypeVar
 
-import httpx
-
+from paysaga.client import (
+    AsyncPaysaga,
+    CheckoutOrder,
+    Conflict,
+    CustomerChange,
+    NoAnswer,
+    NotFound,
+    OutcomeUnknown,
+    Payment,
+    PaymentOrder,
+    PaymentStatus,
+    Refused,
+    Retries,
+    RetryOrder,
+    SavedMethod,
+    SavedMethodStatus,
+    SaveOrder,
+)
 from paysaga.domain.money import Money
 from paysaga.settings import Settings
 from paysaga.tokens import Role, issue_token
 
 _TOKEN_LIFETIME: Final = timedelta(minutes=5)
-_TIMEOUT: Final = httpx.Timeout(20, connect=3)
-# Well within that: news come at once, and their absence soon enough.
+# A customer waits for the page that comes of it.
+_RETRIES: Final = Retries(attempts=3, deadline_seconds=20)
+# News come at once, and their absence soon enough.
 _NEWS_SECONDS: Final = 15
 
 _CLOSED: Final = "Payments are not available at the moment. Try again soon."
@@ -20,8 +38,7 @@ _UNKNOWN: Final = (
     " by itself, and nothing is charged twice."
 )
 
-Payment = dict[str, Any]
-Method = dict[str, Any]
+T = TypeVar("T")
 
 
 class TillClosed(Exception):
@@ -33,127 +50,139 @@ class Till:
 
     def __init__(self, paysaga: Settings) -> None:
         self._paysaga = paysaga
-        self._base = f"{str(paysaga.public_base_url).rstrip('/')}/api/v1"
+        self._client = AsyncPaysaga(
+            str(paysaga.public_base_url),
+            lambda: issue_token(paysaga, "shop", Role.SERVICE, _TOKEN_LIFETIME),
+            retries=_RETRIES,
+        )
+
+    async def close(self) -> None:
+        """The shop shuts: nothing is asked any more."""
+        await self._client.close()
+
+    async def introduce(self, customer_id: str, email: str) -> None:
+        """Say where the customer is written to."""
+        await _open(self._client.change_customer(customer_id, CustomerChange(email=email)))
 
     async def payment_of(self, order_id: str) -> Payment | None:
         """The order's payment, if it has one."""
-        return await self._asked("GET", f"/orders/{order_id}/payment")
+        return await _payment(self._client.get_order_payment(order_id))
 
-    async def start(
-        self, order: dict[str, Any], method: str, key: str, address: str | None
-    ) -> Payment | None:
+    async def start(self, order: PaymentOrder, key: str, address: str | None) -> Payment | None:
         """Pay an order; `None` if it has a payment already."""
-        body = order | {"payment_method_id": method}
-        return await self._asked("POST", "/payments", body, key=key, address=address)
+        return await _payment(self._client.start_payment(order, key=key, customer_address=address))
 
     async def open_page(
-        self, order: dict[str, Any], back: str, key: str, address: str | None
+        self, order: CheckoutOrder, key: str, address: str | None
     ) -> Payment | None:
-        """Have an order paid on the gateway's page; who gives up there comes `back`."""
-        page = {**order, "success_url": order["return_url"], "cancel_url": back}
-        del page["return_url"]
-        return await self._asked(
-            "POST", "/payments/checkout-session", page, key=key, address=address
-        )
+        """Have an order paid on the gateway's page; `None` if it has a payment already."""
+        return await _payment(self._client.start_checkout(order, key=key, customer_address=address))
 
     async def retry(
         self, payment_id: str, method: str | None, key: str, address: str | None
     ) -> Payment | None:
         """Try another method, or open a new page."""
-        body = {"payment_method_id": method} if method else {}
-        return await self._asked(
-            "POST", f"/payments/{payment_id}/retry", body, key=key, address=address
+        order = RetryOrder(payment_method_id=method)
+        return await _payment(
+            self._client.retry_payment(payment_id, order, key=key, customer_address=address)
         )
 
     async def held(self) -> list[Payment]:
         """All payments whose money is held, newest first."""
-        page = await self._asked("GET", "/payments?status=authorized&limit=100")
-        return list(page["items"]) if page else []
+        return await _open(_all(self._client.payments(status=PaymentStatus.AUTHORIZED)))
 
     async def capture(self, payment_id: str, money: Money, key: str) -> Payment | None:
         """Take so much of what is held."""
-        body = {"amount": money.minor}
-        return await self._asked("POST", f"/payments/{payment_id}/capture", body, key=key)
+        return await _payment(self._client.capture_payment(payment_id, amount=money.minor, key=key))
 
     async def cancel(self, payment_id: str, key: str) -> Payment | None:
         """Give the payment up."""
-        return await self._asked("POST", f"/payments/{payment_id}/cancel", key=key)
+        return await _payment(self._client.cancel_payment(payment_id, key=key))
 
     async def refresh(self, payment_id: str) -> Payment | None:
         """Look at the gateway now: the customer has come back."""
-        return await self._asked("POST", f"/payments/{payment_id}/refresh")
+        return await _payment(self._client.refresh_payment(payment_id))
 
     async def wait_for_news(self, payment: Payment) -> None:
         """Return when the payment has moved, or after a while."""
-        question = f"wait={_NEWS_SECONDS}&version={payment['version']}"
-        await self._asked("GET", f"/payments/{payment['id']}/status?{question}")
+        await _open(
+            self._client.get_payment_status(
+                payment.id, wait_seconds=_NEWS_SECONDS, version=payment.version
+            )
+        )
 
-    async def methods_of(self, customer_id: str) -> list[Method]:
+    async def methods_of(self, customer_id: str) -> list[SavedMethod]:
         """The customer's saved cards, the default one first, then the newest."""
-        saved = await self._methods(customer_id, "active")
-        there = [method for method in saved if method["reason"] != "removal_requested"]
-        return sorted(there, key=lambda method: not method["is_default"])
+        saved = await _open(_all(self._client.payment_methods(customer_id=customer_id)))
+        there = [method for method in saved if method.reason != "removal_requested"]
+        return sorted(there, key=lambda method: not method.is_default)
 
-    async def unconfirmed_methods_of(self, customer_id: str) -> list[Method]:
+    async def unconfirmed_methods_of(self, customer_id: str) -> list[SavedMethod]:
         """Those that the customer has still to confirm with their bank."""
-        return await self._methods(customer_id, "requires_action")
+        unconfirmed = self._client.payment_methods(
+            customer_id=customer_id, status=SavedMethodStatus.REQUIRES_ACTION
+        )
+        return await _open(_all(unconfirmed))
 
-    async def method(self, method_id: str) -> Method | None:
+    async def method(self, method_id: str) -> SavedMethod | None:
         """A saved card as it stands."""
-        return await self._asked("GET", f"/payment-methods/{method_id}")
+        return await _method(self._client.get_payment_method(method_id))
 
-    async def save(self, order: dict[str, Any], key: str) -> Method | None:
+    async def save(self, order: SaveOrder, key: str) -> SavedMethod | None:
         """Save a card; one that is declined comes back as it was left. `None`: it is saved."""
-        return await self._asked("POST", "/payment-methods", order, key=key)
+        return await _method(self._client.save_payment_method(order, key=key))
 
-    async def refresh_method(self, method_id: str) -> Method | None:
+    async def refresh_method(self, method_id: str) -> SavedMethod | None:
         """Look at the gateway now: the customer has come back."""
-        return await self._asked("POST", f"/payment-methods/{method_id}/refresh")
+        return await _method(self._client.refresh_payment_method(method_id))
 
-    async def make_default(self, method_id: str) -> Method | None:
+    async def make_default(self, method_id: str) -> SavedMethod | None:
         """Have it be the customer's default."""
-        return await self._asked("PATCH", f"/payment-methods/{method_id}", {"is_default": True})
+        return await _method(self._client.change_payment_method(method_id))
 
-    async def remove(self, method_id: str, key: str) -> Method | None:
+    async def remove(self, method_id: str, key: str) -> SavedMethod | None:
         """Take it from the customer."""
-        return await self._asked("DELETE", f"/payment-methods/{method_id}", key=key)
-
-    async def _methods(self, customer_id: str, status: str) -> list[Method]:
-        wanted = f"customer_id={customer_id}&status={status}&limit=100"
-        page = await self._asked("GET", f"/payment-methods?{wanted}")
-        return list(page["items"]) if page else []
+        return await _method(self._client.remove_payment_method(method_id, key=key))
 
     def run_of(self, payment_id: str) -> str:
         """The payment's run in the Temporal UI: for the curious."""
         ui = str(self._paysaga.temporal_ui_url).rstrip("/")
         return f"{ui}/namespaces/{self._paysaga.temporal_namespace}/workflows/{payment_id}"
 
-    async def _asked(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | None = None,
-        *,
-        key: str | None = None,
-        address: str | None = None,
-    ) -> Payment | None:
-        token = issue_token(self._paysaga, "shop", Role.SERVICE, _TOKEN_LIFETIME)
-        headers = {"Authorization": f"Bearer {token}"}
-        if key:
-            headers["Idempotency-Key"] = key
-        if address:
-            headers["Paysaga-Customer-Address"] = address
-        try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT, headers=headers) as http:
-                answer = await http.request(method, self._base + path, json=body)
-            told: Payment = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise TillClosed(_UNKNOWN if key else _CLOSED) from error
-        if answer.is_success:
-            return told
-        left: Payment | None = told.get("payment") or told.get("payment_method")
-        if left or answer.status_code in {404, 409}:
-            return left
-        why = [told.get("detail", "The payment was not taken. Try again.")]
-        why += [wrong["message"] for wrong in told.get("errors", ())]
-        raise TillClosed(" ".join(why))
+
+async def _payment(asked: Awaitable[Payment]) -> Payment | None:
+    """The payment, also if it could not be done; `None` if there is none to show."""
+    try:
+        return await _open(asked)
+    except NotFound:
+        return None
+    except Conflict as conflict:
+        return conflict.payment
+
+
+async def _method(asked: Awaitable[SavedMethod]) -> SavedMethod | None:
+    try:
+        return await _open(asked)
+    except NotFound:
+        return None
+    except Conflict as conflict:
+        return conflict.payment_method
+
+
+async def _open(asked: Awaitable[T]) -> T:
+    """The answer, or why there is none in words for the customer."""
+    try:
+        return await asked
+    except (NotFound, Conflict):
+        raise
+    except OutcomeUnknown as unknown:
+        raise TillClosed(_UNKNOWN) from unknown
+    except NoAnswer as away:
+        raise TillClosed(_CLOSED) from away
+    except Refused as refused:
+        why = [refused.detail, *(wrong.message for wrong in refused.errors)]
+        raise TillClosed(" ".join(why)) from refused
+
+
+async def _all(found: AsyncIterator[T]) -> list[T]:
+    return [each async for each in found]

@@ -7,7 +7,7 @@ from typing import Final
 
 from limits import RateLimitItemPerHour
 
-from api.refusals import TooManyAttempts
+from paysaga.starting.refusals import TooManyAttempts
 from paysaga.windows import Windows
 
 # Requests whose repeats are known without counting them; the oldest are forgotten.

@@ -10,9 +10,8 @@ from temporalio.client import RPCTimeoutOrCancelledError, WorkflowUpdateFailedEr
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.middleware import timed
-from api.refusals import TemporalUnavailable
 from paysaga.domain.payment import PaymentState
+from paysaga.timing import timed
 
 # A look at a run is answered from the server's memory; longer than this it is not there.
 LOOK: Final = timedelta(seconds=2)
@@ -23,6 +22,10 @@ _NO_ANSWER: Final = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CA
 # The workflow's word for it: the API does not know the activities.
 ORDER_TAKEN: Final = "OrderTaken"
 _OURS: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED})
+
+
+class TemporalUnavailable(Exception):
+    """Temporal does not answer."""
 
 
 class NoAnswerYet(Exception):

@@ -1,0 +1,1 @@
+"""Mails: which one an event means, for whom, in what words, and how it is handed over."""
