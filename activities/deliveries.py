@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.drain_steps import Round
-from activities.handing_over import Batch, Errand, grouped
+from activities.handing_over import Batch, Clock, Errand, grouped
 from activities.records import NOT_WRITABLE, in_one_line
 from activities.sink_orders import Drained, DrainOrder, Standing
 from paysaga.database.engine import Sessions
@@ -66,7 +66,7 @@ class Deliveries:
         self._progress = SinkProgress(sessions)
         self._outbox = Outbox(sessions)
         self._targets = targets
-        self._budget = budget_seconds
+        self._budget = timedelta(seconds=budget_seconds)
 
     @activity.defn
     async def drain(self, order: DrainOrder) -> Drained:
@@ -74,7 +74,7 @@ class Deliveries:
         # It may have waited for a worker for long, and what it pauses for begins now.
         now = max(order.now, activity.info().started_time)
         async with _heart():
-            until = time.monotonic() + self._budget
+            clock = _clock(now)
             while True:
                 sink = await self._sinks.sink(order.sink_id)
                 if sink is None or sink.status is not SinkStatus.ACTIVE:
@@ -82,22 +82,23 @@ class Deliveries:
                 if sink.next_try_at is not None and sink.next_try_at > now:
                     return await self._told(sink, Standing.WAITING, sink.next_try_at)
                 try:
-                    standing = await self._next(sink, now, until)
+                    standing = await self._next(sink, now, clock)
                 except Moved:
                     continue
                 if standing is not None:
                     return standing
 
-    async def _next(self, sink: Sink, now: datetime, until: float) -> Drained | None:
+    async def _next(self, sink: Sink, now: datetime, clock: Clock) -> Drained | None:
         """One more round; how the sink stands if nothing is to be done after it."""
-        if time.monotonic() > until:
+        if clock() > now + self._budget:
             return await self._told(sink, Standing.WORKING)
         lanes = await self._progress.lanes(sink.id)
         due = _due(sink, lanes, now)
         is_full = sum(lane.failures > 0 for lane in lanes.values()) >= MOST_LANES
         page = [] if is_full else await self._outbox.after(sink.place, _BATCH)
         if due or page:
-            await self._run(await self._round(sink, lanes, due, page), now)
+            tried = await self._round(sink, lanes, due, page, is_full=is_full)
+            await self._run(tried, now, clock)
             return None
         if is_full:
             return await self._told(sink, Standing.WAITING, await self._progress.next_due(sink.id))
@@ -106,7 +107,13 @@ class Deliveries:
         return await self._rest(sink)
 
     async def _round(
-        self, sink: Sink, lanes: Mapping[str, Lane], due: list[Lane], page: list[OutboxEvent]
+        self,
+        sink: Sink,
+        lanes: Mapping[str, Lane],
+        due: list[Lane],
+        page: list[OutboxEvent],
+        *,
+        is_full: bool,
     ) -> Round:
         waiting = [await self._errand(sink, lane) for lane in due]
         fresh = grouped(
@@ -115,7 +122,7 @@ class Deliveries:
         if sink.failures:
             random.shuffle(fresh)
         await self._check_turn(sink)
-        return Round(sink, lanes, page, len(page) == _BATCH, waiting, fresh)
+        return Round(sink, lanes, page, len(page) == _BATCH, is_full, waiting, fresh)
 
     async def _errand(self, sink: Sink, lane: Lane) -> Errand:
         """The lane's events, as far as the sink has come: what follows is read with the others."""
@@ -130,7 +137,7 @@ class Deliveries:
             is_cut=len(events) == _EVENTS_OF_A_LANE,
         )
 
-    async def _run(self, tried: Round, now: datetime) -> None:
+    async def _run(self, tried: Round, now: datetime, clock: Clock) -> None:
         """Hand over, and write down what that has come to.
 
         What waits on its own has its time first, and then what is new has its own: however slowly
@@ -143,8 +150,8 @@ class Deliveries:
         target = self._targets.of(sink, now)
         for errands in (tried.waiting, tried.fresh):
             if gone is None:
-                soon = time.monotonic() + self._budget / 2
-                batch = Batch(target, at_once, soon, keeps_order=sink.keeps_order)
+                soon = clock() + self._budget / 2
+                batch = Batch(target, clock, at_once, soon, keeps_order=sink.keeps_order)
                 await batch.run(errands)
                 gone = batch.gone
         await self._note(sink, tried.step(gone, now))
@@ -219,6 +226,12 @@ def _due(sink: Sink, lanes: Mapping[str, Lane], now: datetime) -> list[Lane]:
     if sink.failures:
         random.shuffle(due)
     return due[:_LANES_AT_ONCE]
+
+
+def _clock(now: datetime) -> Clock:
+    """The time from now on, which nobody sets back."""
+    began = time.monotonic()
+    return lambda: now + timedelta(seconds=time.monotonic() - began)
 
 
 def _log(sink: Sink, step: Step) -> None:

@@ -24,13 +24,15 @@ class Round:
     """What a sink was given in one go, and all that was known before.
 
     `waiting` are the errands of lanes, `fresh` those of the events of `page`, which follow the
-    sink's place, but for those of objects that have a lane. If it `is_cut` more may follow.
+    sink's place, but for those of objects that have a lane. If it `is_cut` more may follow. Nothing
+    new is begun while it `is_full` of objects that have failed.
     """
 
     sink: Sink
     lanes: Mapping[str, Lane]
     page: Sequence[OutboxEvent]
     is_cut: bool
+    is_full: bool
     waiting: list[Errand]
     fresh: list[Errand]
 
@@ -59,7 +61,7 @@ class Round:
                 "lanes": tuple(lanes.values()),
                 "freed": tuple(e.object_id for e in served if e.object_id not in lanes),
                 "hurried": self._hurried(met, lanes),
-                "alive_at": now if self._shows_life() else None,
+                "alive_at": self._alive_at(),
                 "dead_letters": (*dead, *(letter for _, letter in stuck if letter is not None)),
                 "last_answer": self._last_answer(),
                 "at": now,
@@ -72,15 +74,16 @@ class Round:
         """What came back if it is not about these events, but about all.
 
         Nothing was taken, since several objects' events have failed; or nobody is there, and there
-        is nothing else to try. What failed before something else was taken says nothing.
+        is nothing else to try. What failed before something else was taken says nothing, unless it
+        is all that is tried any more.
         """
-        news = self._news()
+        news = self._failed() if self.is_full else self._news()
         if not news or self._shows_life():
             return None
         suspects = {lane.object_id for lane in self.lanes.values() if self._is_suspect(lane)}
         suspects |= {each.object_id for each in news}
         is_known = self.sink.failures > 0 or any(_is_away(each) for each in self.fresh)
-        if len(suspects) >= ENOUGH or (is_known and not self.is_cut):
+        if self.is_full or len(suspects) >= ENOUGH or (is_known and not self.is_cut):
             return news[-1].stopped_by
         return None
 
@@ -88,10 +91,12 @@ class Round:
         """Failures since the other side has last shown life."""
         return [
             each
-            for each in [*self.waiting, *self.fresh]
-            if each.has_failed
-            and (each.lane is None or not each.lane.failures or self._is_suspect(each.lane))
+            for each in self._failed()
+            if each.lane is None or not each.lane.failures or self._is_suspect(each.lane)
         ]
+
+    def _failed(self) -> list[Errand]:
+        return [each for each in [*self.waiting, *self.fresh] if each.has_failed]
 
     def _is_suspect(self, lane: Lane) -> bool:
         """Whether nothing was taken since this object has begun to fail."""
@@ -99,7 +104,12 @@ class Round:
         return since is not None and (alive_at is None or alive_at < since)
 
     def _shows_life(self) -> bool:
-        return any(each.shows_life for each in [*self.waiting, *self.fresh])
+        return self._alive_at() is not None
+
+    def _alive_at(self) -> datetime | None:
+        """When the other side has last shown life."""
+        moments = [each.alive_at for each in [*self.waiting, *self.fresh] if each.alive_at]
+        return max(moments, default=None)
 
     def _in_trouble(self, trouble: Answer, now: datetime) -> Step:
         """All of the sink waits, and nothing on its own: it stands where it stood."""

@@ -1,8 +1,7 @@
 """Handing a batch of events over: in order for each object, several objects at once."""
 
 import asyncio
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -26,9 +25,12 @@ log: Final = structlog.stdlib.get_logger("deliveries")
 
 # If so many objects fail one after the other, and none does not, it is hardly about these events.
 ENOUGH: Final = 5
+Clock = Callable[[], datetime]
+
 _FAILED: Final = frozenset({Verdict.FAILED, Verdict.AWAY})
 _ALIVE: Final = frozenset({Verdict.TAKEN, Verdict.REFUSED})
-_DEALT_WITH: Final = _ALIVE | {Verdict.PASSED}
+_REFUSED: Final = frozenset({Verdict.REFUSED, Verdict.UNDELIVERABLE})
+_DEALT_WITH: Final = _ALIVE | _REFUSED | {Verdict.PASSED}
 
 
 @dataclass
@@ -36,8 +38,8 @@ class Errand:
     """The events of one object that are to be handed over, and how far that has come.
 
     `lane` is where it waited. Such an errand has the events as far as its sink has come, or the
-    first of them if it `is_cut`; `follows` is the number of the next one. It
-    `shows_life` if the other side has taken something of it, or refused it for good.
+    first of them if it `is_cut`; `follows` is the number of the next one. At `alive_at` the other
+    side has last taken something of it, or refused it for good; at `stopped_at` it was stopped.
     """
 
     object_id: str
@@ -47,9 +49,10 @@ class Errand:
     is_cut: bool = False
     done: int = 0
     taken: int = 0
-    shows_life: bool = False
+    alive_at: datetime | None = None
     dead: list[tuple[OutboxEvent, str]] = field(default_factory=list)
     stopped_by: Answer | None = None
+    stopped_at: datetime | None = None
     last_answer: str | None = None
 
     @property
@@ -67,21 +70,22 @@ class Errand:
         """Whether it was stopped by a failure. What is too early has not failed."""
         return self.stopped_by is not None and self.stopped_by.verdict in _FAILED
 
-    def hears(self, event: OutboxEvent, answer: Answer) -> None:
-        """What came back for its next event.
+    def hears(self, event: OutboxEvent, answer: Answer, at: datetime) -> None:
+        """What came back for its next event, and when.
 
         Where an event does not wait for the one before, that may be one behind the one that it was
         stopped by: it comes again with that.
         """
         self.last_answer = in_short(answer.told)
         self.taken += answer.verdict is Verdict.TAKEN
-        self.shows_life |= answer.verdict in _ALIVE
+        if answer.verdict in _ALIVE:
+            self.alive_at = at
         if self.stopped_by is not None:
             return
         if answer.verdict not in _DEALT_WITH:
-            self.stopped_by = answer
+            self.stopped_by, self.stopped_at = answer, at
             return
-        if answer.verdict is Verdict.REFUSED:
+        if answer.verdict in _REFUSED:
             self.dead.append((event, answer.told))
         self.done += 1
 
@@ -99,8 +103,11 @@ class Batch:
     comes again with it later: such a target knows what it has taken.
     """
 
-    def __init__(self, target: Target, at_once: int, until: float, *, keeps_order: bool) -> None:
+    def __init__(
+        self, target: Target, clock: Clock, at_once: int, until: datetime, *, keeps_order: bool
+    ) -> None:
         self._target = target
+        self._clock = clock
         self._keeps_order = keeps_order
         self._room = asyncio.Semaphore(at_once)
         self._until = until
@@ -115,7 +122,7 @@ class Batch:
 
     @property
     def _is_over(self) -> bool:
-        is_late = time.monotonic() > self._until
+        is_late = self._clock() > self._until
         return is_late or self.gone is not None or self._failed_in_a_row >= ENOUGH
 
     async def _run(self, errand: Errand) -> None:
@@ -125,7 +132,7 @@ class Batch:
                     return
                 answer = await self._deliver(event)
                 self._count(answer, is_first=errand.stopped_by is None)
-                errand.hears(event, answer)
+                errand.hears(event, answer, self._clock())
                 if errand.stopped_by is not None and self._keeps_order:
                     return
 
@@ -174,7 +181,7 @@ def lane_after(errand: Errand, now: datetime) -> tuple[Lane, DeadLetter | None]:
     if why.verdict is Verdict.NOT_YET:
         return calm.model_copy(update={"next_try_at": now + (wait or pause_of_lane(1))}), None
     failures = (before.failures if before else 0) + 1
-    since = (before.failing_since if before else None) or now
+    since = (before.failing_since if before else None) or errand.stopped_at or now
     if is_given_up(since, now, failures):
         after = calm.model_copy(update={"sequence": first.sequence + 1})
         return after, dead_letter(first, DeadLetterReason.GAVE_UP, why.told, now)

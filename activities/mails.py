@@ -143,7 +143,7 @@ class MailTarget:
                 return Answer(Verdict.NOT_YET, "another worker is sending it", left)
             told = f"{UNKNOWN}: who was sending it is gone"
             await self._ended(ref, known.tries, MailStatus.UNKNOWN, told)
-        return Answer(Verdict.REFUSED, UNKNOWN)
+        return Answer(Verdict.UNDELIVERABLE, UNKNOWN)
 
     async def _addressed(self, due: _Due) -> Answer:
         """Find out who is written to, in what language, and whether they want that."""
@@ -161,7 +161,7 @@ class MailTarget:
         except NoMailbox:
             told = "the address is none that mails can be sent to"
             await self._mails.note(due.ref, MailStatus.REFUSED, told, self._clock())
-            return Answer(Verdict.REFUSED, told)
+            return Answer(Verdict.UNDELIVERABLE, told)
         return await self._sent(due, address, spoken(who.language, settings.mail_language))
 
     async def _sent(self, due: _Due, address: str, language: Language) -> Answer:

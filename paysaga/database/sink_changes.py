@@ -108,6 +108,8 @@ class SinkChanges:
     ) -> Sink | None:
         """Sign with this secret from now on, and with the one before until then. A repeat does not.
 
+        What waits there is tried at once, as after any change.
+
         Raises:
             OtherRequest: The key was used for something else.
         """
@@ -121,8 +123,10 @@ class SinkChanges:
                 "previous_secret_until": until,
                 "updated_at": at,
             }
-            changed = _CHANGE.values({**rolled, **_ANEW}).returning(*SINKS.c)
-            return sink_of((await session.execute(changed, {"this_id": sink_id})).one())
+            changed = _CHANGE.values({**_CALM, **rolled, **_ANEW}).returning(*SINKS.c)
+            row = (await session.execute(changed, {"this_id": sink_id})).one()
+            await session.execute(_CALM_LANES, {"this_id": sink_id, "at": at})
+            return sink_of(row)
 
     async def replay(
         self,

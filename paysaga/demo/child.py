@@ -40,12 +40,18 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._started = datetime.now(UTC)
         self._log_began = 0
+        self._has_come_up = False
 
     @property
     def pid(self) -> int | None:
         """The process that runs now, if one does."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
+
+    @property
+    def works(self) -> bool:
+        """Whether the process that runs now has come to work."""
+        return self.pid is not None and self._has_come_up
 
     async def start(self) -> None:
         """Start the process and wait until it works.
@@ -54,7 +60,7 @@ class Child:
             Trouble: It ended, or did not work in time; with the last lines of its log.
         """
         await self._spawn()
-        if not await self._works():
+        if not await self._comes_up():
             raise Trouble(f"{self.name} {self._standing()}. {self._told()}")
 
     async def finish(self) -> None:
@@ -82,7 +88,7 @@ class Child:
             self._say(f"{self.name} {self._standing()}: starting it again")
             await asyncio.sleep(PROBE_SECONDS * 2**failures)
             await self._spawn()
-            if await self._works():
+            if await self._comes_up():
                 failures = 0
                 self._say(f"{self.name} works again")
             elif not self._was_killed():
@@ -102,6 +108,7 @@ class Child:
             await process.wait()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
+        self._has_come_up = False
         tethered = (sys.executable, "-IS", tether.__file__, str(os.getpid()))
         self._started = datetime.now(UTC)
         with self._log.open("ab") as log:
@@ -124,7 +131,7 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
-    async def _works(self) -> bool:
+    async def _comes_up(self) -> bool:
         """Whether it comes to work, before it ends or the time is over."""
         try:
             async with asyncio.timeout(READY_SECONDS):
@@ -134,6 +141,7 @@ class Child:
                     await asyncio.sleep(PROBE_SECONDS)
         except TimeoutError:
             return False
+        self._has_come_up = True
         return True
 
     def _was_killed(self) -> bool:

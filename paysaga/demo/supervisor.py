@@ -71,6 +71,10 @@ class Supervisor:
         await asyncio.gather(*(child.stop() for child in retired))
         self._write_down()
 
+    def works(self, name: str) -> bool:
+        """Whether the process of that name is up, and has come to work."""
+        return any(child.works for stage in self._stages for child in stage if child.name == name)
+
     async def until_broken(self) -> None:
         """Wait for ever, unless a process cannot be kept alive.
 

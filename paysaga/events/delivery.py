@@ -14,7 +14,8 @@ class Verdict(StrEnum):
     PASSED = "passed"  # there is nothing to hand over: nobody was asked
     FAILED = "failed"  # not this one, not now: it is tried again, its object's later ones wait
     NOT_YET = "not_yet"  # it is too early for it: as above, and nothing has gone wrong
-    REFUSED = "refused"  # this one will never be taken
+    REFUSED = "refused"  # this one will never be taken, they say
+    UNDELIVERABLE = "undeliverable"  # this one will never be, we say: nobody was asked
     AWAY = "away"  # nobody is there, or they have no time: it is not about this one, as a rule
     GONE = "gone"  # the other side wants no more events at all
 

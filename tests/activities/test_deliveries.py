@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import ActivityEnvironment
@@ -36,6 +37,7 @@ from tests.sinks import (
     NOON,
     PASSED,
     REFUSED,
+    SECRET,
     TAKEN,
     Receiver,
     at_random,
@@ -302,6 +304,32 @@ class TestOneThatFails:
         assert (Standing.WAITING, 3) == (held.standing, held.behind)
         assert {first.id: ALL, second.id: ALL, third.id: ALL} == stage.receiver.first_time()
 
+    async def test_when_only_those_that_failed_are_tried_an_outage_shows_by_them(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or it would use up their tries, and who is back would not be noticed for hours."""
+        monkeypatch.setattr(deliveries, "MOST_LANES", 3)
+        stuck = {paid.id for paid in await pay(stage.opened, 3)}
+        good = await pay(stage.opened)
+        stage.receiver.says = lambda event: FAILED if event.object_id in stuck else TAKEN
+        await stage.drain()
+        stage.receiver.says = lambda _event: FAILED
+        stage.now += timedelta(seconds=5)
+        drained, ends = await stage.drain(), stage.now + timedelta(hours=8)
+        while stage.now < ends:
+            drained = await stage.drain_later(drained)
+        tries = [
+            lane.failures for lane in (await SinkProgress(stage.opened).lanes(stage.id)).values()
+        ]
+        stage.receiver.says = lambda _event: TAKEN
+        await stage.drain_later(drained)
+
+        await stage.drain()
+
+        assert (drained.failing_since, [1, 1, 1]) == (NOON + timedelta(seconds=5), tries)
+        assert stage.now < ends + timedelta(minutes=30)
+        assert {*stuck, good[0].id} == stage.receiver.first_time().keys()
+
 
 async def another_event(stage: Stage, object_id: str, kind: str = "payment.updated") -> None:
     """The object's fourth event."""
@@ -357,6 +385,22 @@ class TestMails:
         assert (None, 6, 6) == (drained.failing_since, drained.lanes, drained.delivered)
         assert stage.now >= (quiet.failing_since or stage.now) > NOON
         assert (Standing.RESTING, None, 6) == (over.standing, over.failing_since, over.delivered)
+
+    async def test_what_nobody_was_asked_about_shows_no_life(self, opened: Sessions) -> None:
+        """No mailbox, or no way to know: a dead letter each, and the mail server is away still."""
+        stage = Stage(opened, await created(opened, kind=SinkKind.EMAIL), Receiver())
+        await pay(opened)
+        never = Answer(Verdict.UNDELIVERABLE, "the address is none that mails can be sent to")
+        stage.receiver.says = lambda event: AWAY if event.sequence == 1 else never
+        for _ in range(3):
+            drained = await stage.drain()
+            stage.now += timedelta(minutes=1)
+
+        away, stage.receiver.says = drained, lambda event: TAKEN if event.sequence == 1 else never
+        over = await stage.drain()
+
+        assert (NOON, 0) == (away.failing_since, away.delivered)
+        assert (None, 2, 1) == (over.failing_since, over.dead_letters, over.delivered)
 
 
 class TestNobodyThere:
@@ -521,6 +565,22 @@ class TestNobodyThere:
         await stage.drain()
 
         assert {paid.id: ALL for paid in [*early, late]} == stage.receiver.first_time()
+
+    async def test_an_outage_may_begin_in_the_middle_of_a_burst(self, stage: Stage) -> None:
+        """What failed after the last that was taken has failed since: then it is tried again."""
+        payments = await pay(stage.opened, 12)
+        stage.receiver.says = lambda event: TAKEN if event.sequence == 1 else FAILED
+        drained = await stage.drain()
+        while stage.now < NOON + timedelta(hours=10):
+            drained = await stage.drain_later(drained)
+        [late] = await pay(stage.opened)
+        stage.receiver.says = lambda _event: TAKEN
+
+        await stage.drain_later(drained)
+        await stage.drain()
+
+        assert stage.now < NOON + timedelta(hours=10, minutes=30)
+        assert {paid.id: ALL for paid in [*payments, late]} == stage.receiver.first_time()
 
     async def test_three_days_without_a_worker_are_no_tries(self, stage: Stage) -> None:
         """Nobody has tried for so long: it is tried some more before it is given up."""
@@ -764,6 +824,24 @@ class TestTrouble:
 
         assert (1, 0) == (drained.lanes, drained.dead_letters)
         assert stage.now + timedelta(seconds=5) == drained.next_at
+
+    async def test_a_new_secret_may_have_mended_it(self, stage: Stage) -> None:
+        """Who could not verify anything can now: what waited for that is tried at once."""
+        await pay(stage.opened)
+        stage.receiver.says = lambda _event: FAILED
+        drained = await stage.drain()
+        while stage.now < NOON + timedelta(hours=9):
+            drained = await stage.drain_later(drained)
+        stage.receiver.says = lambda _event: TAKEN
+        rolled = Request("key", "secret")
+        later = stage.now + timedelta(hours=1)
+        await SinkChanges(stage.opened).roll_secret(
+            stage.id, SecretStr(SECRET), rolled, later, stage.now
+        )
+
+        await stage.drain()
+
+        assert ALL == [event.sequence for event in stage.receiver.taken]
 
 
 class TestReplay:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.deliveries import Deliveries
 from activities.errors import Trouble
@@ -52,6 +52,7 @@ from paysaga.waking import Waking
 from tests.api.pages import Pages
 from tests.saved import CARD, setup_in
 from tests.sinks import Receiver
+from tests.workers import workflow_worker
 from worker.main import (
     SAVED_METHODS,
     at_the_gateway,
@@ -484,7 +485,7 @@ async def working(
             )
         )
         await stack.enter_async_context(
-            Worker(
+            workflow_worker(
                 client,
                 task_queue=addresses.PAYMENTS,
                 workflows=[
@@ -498,7 +499,6 @@ async def working(
                     *beside_the_gateway(records, reconciling, orders),
                     *methods_beside_the_gateway(MethodRecords(records._sessions)),
                 ],
-                workflow_runner=UnsandboxedWorkflowRunner(),
             )
         )
         deliveries = Deliveries(records._sessions, receiver)

@@ -12,6 +12,8 @@ from typing import Final
 
 from sqlalchemy import make_url
 
+from paysaga.demo.child import READY_SECONDS
+from tests.chaos.customer import until
 from tests.chaos.plan import Blow, Strike
 from tests.chaos.stack import WORKERS, Stack
 
@@ -124,7 +126,10 @@ class Havoc:
     dealt: Counter[str] = field(default_factory=Counter)
 
     async def rage(self) -> None:
-        """One blow after the other; those that last, last beside those that follow."""
+        """One blow after the other; those that last, last beside those that follow.
+
+        Nobody is struck down again before they are up: on a slow machine they never would be.
+        """
         async with asyncio.TaskGroup() as lasting:
             for strike in self.strikes:
                 await passing(self.stop, strike.after)
@@ -132,10 +137,17 @@ class Havoc:
                     return
                 self.dealt[strike.blow] += 1
                 if names := self._killed(strike):
+                    await self._up(names)
                     for name in names:
                         self.stack.signal(name, signal.SIGKILL)
                 else:
                     lasting.create_task(self._last(strike))
+
+    async def _up(self, names: tuple[str, ...]) -> None:
+        async def are_up() -> bool:
+            return all(map(self.stack.supervisor.works, names))
+
+        await until(are_up, READY_SECONDS)
 
     def _killed(self, strike: Strike) -> tuple[str, ...]:
         if strike.blow is Blow.KILL_WORKER:

@@ -20,7 +20,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.checkout_calls import CheckoutCalls
 from activities.orders import Orders
@@ -46,6 +46,7 @@ from paysaga.waking import Waking
 from tests.chaos.evidence import Evidence, collected, pages_of
 from tests.chaos.shop import MoodyBook, moody_shop
 from tests.simulated import Simulated, running_simulator
+from tests.workers import workflow_worker
 from workflows import addresses
 from workflows.payment import PaymentWorkflow
 from workflows.repair import RepairCase, RepairWorkflow
@@ -286,12 +287,11 @@ async def laboratory(
             Worker(env.client, task_queue=addresses.GATEWAY, activities=calls)
         )
         await stack.enter_async_context(
-            Worker(
+            workflow_worker(
                 env.client,
                 task_queue=addresses.PAYMENTS,
                 workflows=[PaymentWorkflow, RepairWorkflow, SweepWorkflow],
                 activities=[*others, start_run],
-                workflow_runner=UnsandboxedWorkflowRunner(),
             )
         )
         await asked(lambda: simulated.control.get("/health"))

@@ -45,6 +45,7 @@ _QUICK: Final = {
 class Stack:
     """The running deployment, as the chaos reaches it."""
 
+    supervisor: Supervisor
     settings: DemoSettings
     database_url: str
     api: httpx.AsyncClient
@@ -109,7 +110,7 @@ async def running(
         )
         workers = [ours(programs.worker(settings), name) for name in WORKERS]
         await supervisor.start(*workers, ours(programs.api(settings)))
-        yield await _reached(stack, settings, direct_url or database_url)
+        yield await _reached(stack, supervisor, settings, direct_url or database_url)
 
 
 def anywhere(state: Path) -> DemoSettings:
@@ -126,7 +127,10 @@ def anywhere(state: Path) -> DemoSettings:
 
 
 async def _reached(
-    stack: AsyncExitStack, settings: DemoSettings, database_url: str | None
+    stack: AsyncExitStack,
+    supervisor: Supervisor,
+    settings: DemoSettings,
+    database_url: str | None,
 ) -> Stack:
     paysaga = programs.paysaga_settings(settings)
     token = issue_token(paysaga, "shop", Role.SERVICE, timedelta(hours=2))
@@ -136,6 +140,7 @@ async def _reached(
         return httpx.AsyncClient(base_url=base, headers=headers, timeout=30, limits=limits)
 
     return Stack(
+        supervisor=supervisor,
         settings=settings,
         database_url=database_url or paysaga.database_url,
         api=await stack.enter_async_context(

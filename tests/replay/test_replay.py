@@ -137,6 +137,7 @@ def _replayer(kind: type) -> Replayer:
         workflows=[kind],
         data_converter=pydantic_data_converter,
         workflow_runner=UnsandboxedWorkflowRunner(),  # the sandbox would import pytest
+        debug_mode=True,  # as the workers of the other tests
     )
 
 

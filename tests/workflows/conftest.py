@@ -18,12 +18,13 @@ from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.runs import RunStart
 from paysaga.domain.payment import Payment, PaymentState, RequestMark
 from tests.fake_checkout import FakeCheckout
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, FakeRuns, a_payment
+from tests.workers import workflow_worker
 from tests.workflows.exchange import Exchange, Road
 from workflows import addresses, policies
 from workflows.payment import PaymentWorkflow
@@ -223,11 +224,10 @@ def pay(env: WorkflowEnvironment, exchange: Exchange) -> Start:
 
 def a_worker(env: WorkflowEnvironment, world: World, queue: str) -> Worker:
     """Runs the payment's workflow, and what is beside it but the gateway."""
-    return Worker(
+    return workflow_worker(
         env.client,
         task_queue=queue,
         workflows=[PaymentWorkflow, RepairWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=beside_the_gateway(world),
     )
 

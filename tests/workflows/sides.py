@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.reconciling import Fees, Findings, IntentIds, Owners, PaymentIds, Period
 from activities.run_results import RunRefs, RunResults
@@ -17,6 +17,7 @@ from paysaga.domain.reconciliation import AtGateway, Drift, InDatabase, InWorkfl
 from paysaga.domain.reports import Report
 from paysaga.domain.strangers import Owner
 from tests.domain.test_reconciliation import ended, shown
+from tests.workers import workflow_worker
 from workflows.reconciliation import ReconciliationWorkflow
 
 
@@ -112,11 +113,10 @@ class Sides:
 
 def a_worker(client: Client, sides: Sides, queue: str) -> Worker:
     """Runs comparisons of these sides, but for the gateway."""
-    return Worker(
+    return workflow_worker(
         client,
         task_queue=queue,
         workflows=[ReconciliationWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=[
             sides.begin_reconciliation,
             sides.read_changed,

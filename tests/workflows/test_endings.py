@@ -15,13 +15,13 @@ from temporalio import activity
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.runs import start_run
 from paysaga.domain.intent import IntentStatus
 from paysaga.domain.payment import Changes, PaymentState, PaymentStatus, Recorded, RequestMark
 from paysaga.domain.repairs import RepairKind
 from tests.fakes import FakeGateway, FakeRecords, a_payment
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House, RepairRun, Run
 from tests.workflows.stories import gateway_in, story
 from workflows import addresses
@@ -56,11 +56,10 @@ class ManyRecords:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def records(house: House) -> AsyncIterator[ManyRecords]:
     many = ManyRecords()
-    async with Worker(
+    async with workflow_worker(
         house.env.client,
         task_queue=QUEUE,
         workflows=[PaymentWorkflow, RepairWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=[many.record, many.standing, start_run],
     ):
         yield many

@@ -10,7 +10,6 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble
 from activities.method_orders import DetachOrder
@@ -26,6 +25,7 @@ from tests.saved import (
     saved,
     setup_in,
 )
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House
 from tests.workflows.exchange import Exchange
 from worker.main import SAVED_METHODS, methods_beside_the_gateway
@@ -54,11 +54,10 @@ class Shop:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """With a worker of its own."""
-        async with Worker(
+        async with workflow_worker(
             self.env.client,
             task_queue=self.queue,
             workflows=SAVED_METHODS,
-            workflow_runner=UnsandboxedWorkflowRunner(),
             activities=methods_beside_the_gateway(self.records),
         ):
             try:

@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 from temporalio import activity
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.circuit import Circuit
 from activities.records import Records
@@ -24,6 +23,7 @@ from paysaga.domain.payment import PaymentStatus
 from paysaga.domain.reasons import Reason
 from tests.fakes import a_payment
 from tests.simulated import Simulated, guarded, running_simulator
+from tests.workers import workflow_worker
 from tests.workflows.conftest import Run
 from tests.workflows.exchange import Exchange
 from workflows.payment import PaymentWorkflow
@@ -73,11 +73,10 @@ async def test_ten_minutes_without_the_gateway(
         queue = f"outage-{uuid4().hex}"
         records = Records(made)
         await stack.enter_async_context(
-            Worker(
+            workflow_worker(
                 env.client,
                 task_queue=queue,
                 workflows=[PaymentWorkflow],
-                workflow_runner=UnsandboxedWorkflowRunner(),
                 activities=[records.record],
             )
         )

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.checkout_calls import CheckoutCalls
 from activities.records import Records
@@ -29,6 +28,7 @@ from paysaga.domain.reasons import Reason
 from paysaga.simulator.clock import utc_now
 from tests.fakes import a_payment
 from tests.simulated import Simulated, gateway
+from tests.workers import workflow_worker
 from tests.workflows.conftest import Run
 from tests.workflows.exchange import Exchange
 from workflows.payment import PaymentWorkflow
@@ -147,11 +147,10 @@ def shop(
         exchange.gateways[payment.id] = StripeCalls(simulated.client)
         records = Records(sessions(engine))
         queue = f"queue-{payment.id}"
-        book = Worker(
+        book = workflow_worker(
             env.client,
             task_queue=queue,
             workflows=[PaymentWorkflow],
-            workflow_runner=UnsandboxedWorkflowRunner(),
             activities=[records.record],
         )
         async with book:

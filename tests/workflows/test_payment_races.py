@@ -33,7 +33,6 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble
 from activities.records import NOT_WRITABLE, ORDER_TAKEN
@@ -55,6 +54,7 @@ from paysaga.domain.reasons import Reason
 from paysaga.domain.transitions import attempt_after
 from tests.fake_checkout import PAGE, FakeCheckout
 from tests.fakes import FakeGateway, FakeOrders, FakeRecords, a_payment, trouble
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House, World, beside_the_gateway
 from tests.workflows.exchange import Road
 from workflows import asking
@@ -175,11 +175,10 @@ class Stage:
 
     async def start_worker(self) -> None:
         await self.worker.enter_async_context(
-            Worker(
+            workflow_worker(
                 self.house.env.client,
                 task_queue=self.queue,
                 workflows=[PaymentWorkflow, RepairWorkflow],
-                workflow_runner=UnsandboxedWorkflowRunner(),
                 activities=beside_the_gateway(self.world),
                 interceptors=[self.house.exchange],
                 max_cached_workflows=self.cached,

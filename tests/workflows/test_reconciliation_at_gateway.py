@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowHandle
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.orders import Orders
 from activities.reconciling import Reconciling
@@ -36,6 +35,7 @@ from paysaga.domain.reports import Report
 from paysaga.simulator.clock import Clock, utc_now
 from tests.fakes import a_payment
 from tests.simulated import Simulated, running_simulator
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House, Run
 from worker.main import beside_the_gateway
 from workflows import addresses
@@ -152,11 +152,10 @@ async def an_office(house: House, directory: Path, clock: Clock = utc_now) -> As
         office = Office(house, engine, simulated, directory / "simulator.db")
         records, reconciling = Records(sessions(engine)), Reconciling(sessions(engine))
         await stack.enter_async_context(
-            Worker(
+            workflow_worker(
                 house.env.client,
                 task_queue=office.queue,
                 workflows=[PaymentWorkflow, RepairWorkflow, ReconciliationWorkflow],
-                workflow_runner=UnsandboxedWorkflowRunner(),
                 activities=beside_the_gateway(records, reconciling, Orders(None)),
             )
         )

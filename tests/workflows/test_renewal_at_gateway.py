@@ -14,7 +14,6 @@ import stripe
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowUpdateStage
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.records import Records
 from activities.stripe_calls import StripeCalls
@@ -28,6 +27,7 @@ from paysaga.domain.reasons import Reason
 from tests.fakes import a_payment
 from tests.fault_matrix.cells import GATEWAY_FAULTS
 from tests.simulated import Simulated, gateway
+from tests.workers import workflow_worker
 from tests.workflows.conftest import Run
 from tests.workflows.exchange import Exchange
 from tests.workflows.test_payment_at_gateway import Following
@@ -149,11 +149,10 @@ def shop(
         )
         exchange.gateways[payment.id] = StripeCalls(simulated.client)
         queue = f"queue-{payment.id}"
-        async with Worker(
+        async with workflow_worker(
             env.client,
             task_queue=queue,
             workflows=[PaymentWorkflow],
-            workflow_runner=UnsandboxedWorkflowRunner(),
             activities=[Records(sessions(engine)).record],
         ):
             run = await env.client.start_workflow(

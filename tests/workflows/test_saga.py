@@ -14,8 +14,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House
 from workflows.saga import Saga, to_the_end, unbroken
 
@@ -107,11 +107,10 @@ class Agency:
 @asynccontextmanager
 async def working(env: WorkflowEnvironment, agency: Agency) -> AsyncIterator[str]:
     queue = f"saga-{uuid4().hex}"
-    async with Worker(
+    async with workflow_worker(
         env.client,
         task_queue=queue,
         workflows=[ThreeSteps, Unbroken],
-        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=[agency.call],
     ):
         yield queue

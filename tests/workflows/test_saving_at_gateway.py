@@ -13,7 +13,6 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.method_records import MethodRecords
 from activities.saved_methods import MethodCalls
@@ -24,6 +23,7 @@ from paysaga.domain.saved_method import SavedMethod, SavedMethodStatus, SaveReas
 from tests.fault_matrix.cells import GATEWAY_FAULTS
 from tests.saved import an_order
 from tests.simulated import Simulated, gateway
+from tests.workers import workflow_worker
 from tests.workflows.exchange import Exchange
 from tests.workflows.test_payment_at_gateway import Following
 from worker.main import SAVED_METHODS, methods_beside_the_gateway
@@ -151,11 +151,10 @@ async def _opened(
     method_id = f"mtd_{uuid4().hex}"
     exchange.methods[method_id] = MethodCalls(simulated.client)
     queue = f"queue-{method_id}"
-    async with Worker(
+    async with workflow_worker(
         env.client,
         task_queue=queue,
         workflows=SAVED_METHODS,
-        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=methods_beside_the_gateway(MethodRecords(sessions(engine))),
     ):
         yield Wallet(env, simulated, SavedMethods(sessions(engine)), method_id, queue)

@@ -12,7 +12,6 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpda
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Trouble, before_the_attempt
 from activities.method_orders import CancelSetUpOrder, SetUpOrder
@@ -26,6 +25,7 @@ from paysaga.domain.saved_method import (
 )
 from tests.fakes import trouble
 from tests.saved import PAGE, WINDOW, FakeMethodRecords, FakeMethods, an_order
+from tests.workers import workflow_worker
 from tests.workflows.exchange import Exchange
 from worker.main import SAVED_METHODS, methods_beside_the_gateway
 from workflows import addresses, policies
@@ -86,11 +86,10 @@ def save(env: WorkflowEnvironment, exchange: Exchange) -> Start:
         order = (order or an_order()).model_copy(update={"id": f"mtd_{uuid4().hex}"})
         queue = f"methods-{order.id}"
         exchange.methods[order.id] = world.gateway
-        async with Worker(
+        async with workflow_worker(
             env.client,
             task_queue=queue,
             workflows=SAVED_METHODS,
-            workflow_runner=UnsandboxedWorkflowRunner(),
             activities=methods_beside_the_gateway(world.records),
         ):
             run = await env.client.start_workflow(

@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import Response
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.deliveries import Deliveries, Targets
 from activities.targets import SinkTargets
@@ -25,6 +25,7 @@ from paysaga.events.http import Http
 from paysaga.events.shapes import Event
 from tests.receiving import receiving
 from tests.sinks import AWAY, FAILED, GONE, REFUSED, TAKEN, Receiver, created, pay, until
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House
 from workflows import addresses, sink
 from workflows.sink import SinkOrder, SinkWorkflow
@@ -61,11 +62,10 @@ async def running(
     queue = f"sinks-{uuid4().hex}"
     deliveries = Deliveries(opened, targets)
     async with (
-        Worker(
+        workflow_worker(
             env.client,
             task_queue=queue,
             workflows=[SinkWorkflow],
-            workflow_runner=UnsandboxedWorkflowRunner(),
         ),
         Worker(env.client, task_queue=addresses.DELIVERIES, activities=[deliveries.drain]),
     ):

@@ -5,10 +5,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.errors import Trouble
 from paysaga.settings import Environment, Settings
+from tests.workers import workflow_worker
 from tests.workflows.conftest import House
 from tests.workflows.inbox import FakeInbox, batches, pages
 from worker.schedules import keep_schedules
@@ -35,11 +36,10 @@ async def swept(house: House, inbox: FakeInbox) -> Swept:
 
 
 def _worker(client: Client, queue: str, inbox: FakeInbox) -> Worker:
-    return Worker(
+    return workflow_worker(
         client,
         task_queue=queue,
         workflows=[SweepWorkflow, InboxCleanupWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
         activities=inbox.beside_the_gateway,
     )
 
