@@ -12,7 +12,10 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest --dist loadfile
+
+# What starts a hundred processes is not to compile everything a hundred times.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: menu install demo demo-reset test test-full chaos test-stripe stripe-key check format lock bench up clean
 
@@ -27,15 +30,16 @@ demo: $(VENV)/installed-demo ## the whole service with a little shop; ONCE=1 end
 demo-reset: $(VENV)/installed-demo ## forget what the demo has kept in .paysaga/
 	@$(BIN)/python -m paysaga.demo --reset
 
+# A third of the time is spent waiting for servers and processes: on two cores three are at work.
 test: $(VENV)/installed-dev ## the tests, under 10 minutes; COVERAGE=1 tells, too, what they leave out
-	@$(PYTEST) -m "not full" $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
+	@$(PYTEST) -n 3 -m "not full" $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
 ifdef COVERAGE
 	@$(BIN)/coverage report --skip-covered
 	@$(BIN)/coverage report --include='workflows/*,paysaga/domain/*' --show-missing --skip-covered --fail-under=100
 endif
 
 test-full: $(VENV)/installed-dev ## the long runs, on top of make test
-	@$(PYTEST) -m full $(ARGS)
+	@$(PYTEST) -n 2 -m full $(ARGS)
 
 test-stripe: stripe-key $(VENV)/installed-dev ## the gateway's tests against your own test account (STRIPE_TEST_KEY)
 	@$(BIN)/python -m pytest -m stripe $(ARGS)

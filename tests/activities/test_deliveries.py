@@ -76,13 +76,14 @@ class Stage:
         self.now = max(self.now, drained.next_at)
         return await self.drain()
 
-    async def drain_to_the_end(self) -> Drained:
-        """Drain as often as it takes, whatever time that is."""
+    async def drain_to_the_end(self, stride: timedelta = timedelta()) -> Drained:
+        """Drain as often as it takes, whatever time that is: no more often than each `stride`."""
         drained = await self.drain()
         for _ in range(2000):
             if drained.standing is Standing.RESTING and drained.next_at is None:
                 return drained
             again = drained.standing is Standing.WORKING
+            self.now += timedelta() if again else stride
             drained = await (self.drain() if again else self.drain_later(drained))
         raise AssertionError("it never came to rest")
 
@@ -450,7 +451,7 @@ class TestNobodyThere:
         await stage.drain()
         payments += await pay(stage.opened, 20)
 
-        await stage.drain_to_the_end()
+        await stage.drain_to_the_end(stride=timedelta(hours=6))
 
         whole = {paid.id: ALL for paid in payments if paid.id != deadly}
         assert whole == stage.receiver.first_time()

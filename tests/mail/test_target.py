@@ -264,7 +264,7 @@ class TestNobodyToWriteTo:
 
         answer = await desk.deliver(event)
 
-        assert Answer(V.REFUSED, "the address is none that mails can be sent to") == answer
+        assert Answer(V.UNDELIVERABLE, "the address is none that mails can be sent to") == answer
         assert [] == desk.post.recipients
 
     async def test_operations_without_an_address(self, desk: Desk) -> None:
@@ -406,7 +406,7 @@ class TestOnce:
         again = await desk.deliver(event)
 
         assert (V.NOT_YET, 2 * MINUTE) == (early.verdict, early.wait)
-        assert {Answer(V.REFUSED, UNKNOWN)} == {then, again}
+        assert {Answer(V.UNDELIVERABLE, UNKNOWN)} == {then, again}
         assert [("receipt", "unknown")] == await desk.statuses()
         assert 1 == len(desk.post.mails)
 
@@ -422,7 +422,7 @@ class TestOnce:
         desk.post.may_answer.set()
         sent = await slow
 
-        assert [V.REFUSED, V.TAKEN] == [thought.verdict, sent.verdict]
+        assert [V.UNDELIVERABLE, V.TAKEN] == [thought.verdict, sent.verdict]
         assert [("receipt", "sent")] == await desk.statuses()
         assert 1 == len(desk.post.mails)
 
@@ -435,7 +435,7 @@ class TestOnce:
         desk.post.drops = False
         again = await desk.deliver(event)
 
-        assert [V.REFUSED, V.REFUSED] == [lost.verdict, again.verdict]
+        assert [V.REFUSED, V.UNDELIVERABLE] == [lost.verdict, again.verdict]
         assert lost.told.startswith(UNKNOWN)
         assert [("receipt", "unknown")] == await desk.statuses()
         assert 1 == len(desk.post.mails)
@@ -464,7 +464,7 @@ class TestOnce:
         desk.clock.now += 2 * MINUTE
         then = await desk.deliver(event)
 
-        assert Answer(V.REFUSED, UNKNOWN) == then
+        assert Answer(V.UNDELIVERABLE, UNKNOWN) == then
         assert 1 == len(desk.post.mails)
 
 
