@@ -21,7 +21,7 @@ from api.app import create_app
 from paysaga.settings import Settings
 from tests.api.world import Api, a_customer, without_sinks
 
-QUICK_EXAMPLES: Final = 10
+QUICK_EXAMPLES: Final = 5
 EXAMPLES: Final = 40
 LONGEST_WAIT: Final = 30
 MODES: Final = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)

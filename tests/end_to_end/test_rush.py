@@ -22,7 +22,11 @@ SEED: Final = 25
 @pytest.mark.timeout(300)
 async def test_a_hundred_customers_at_once(tmp_path: Path) -> None:
     """
-    No 5xx, no payment lost, one charge each: those that have to wait are told so, and are paid.
+    The gateway's limit is nobody's error: those that have to wait are told so, and are paid, with
+    one charge each.
+
+    On a machine that is busy with more than this Temporal itself may be too slow to take a start.
+    That is said, and the start is repeated; it is the one 5xx that may be there.
     """
     share = TAKES // len(WORKERS)
     limits = {
@@ -41,8 +45,10 @@ async def test_a_hundred_customers_at_once(tmp_path: Path) -> None:
         await settle(stack)
         evidence = await evidence_of(stack, streets)
 
-    answers = Counter(answer.status for answer in streets.answers)
-    assert {201, 202} >= answers.keys(), answers
+    answers = Counter((answer.status, answer.body.get("code")) for answer in streets.answers)
+    taken, late = {(201, None), (202, None)}, (503, "temporal_unavailable")
+    assert {*taken, late, (200, None)} >= answers.keys(), answers
+    assert answers[late] >= answers[200, None], answers  # what is repeated was late, and only that
     assert {"succeeded": CUSTOMERS} == Counter(one.status.value for one in evidence.payments)
     assert [] == judged(evidence)
     assert {1} == {one.attempts_used for one in evidence.payments}

@@ -65,7 +65,7 @@ from workflows.requests import CancelRequest, CaptureRequest, RetryRequest
 S = PaymentStatus
 SEEDS = 40
 CANCELED_SEEDS = 10
-QUICK_SEEDS = 15
+QUICK_SEEDS = 10
 QUICK_CANCELED_SEEDS = 5
 # A local activity that takes longer than this lets the run hear of other things meanwhile.
 SHORT = timedelta(seconds=1)
