@@ -21,11 +21,12 @@ from paysaga.domain.sink import (
 from paysaga.events.delivery import Answer, Target, Verdict, in_short
 from paysaga.events.shapes import published
 
+Clock = Callable[[], datetime]
+
 log: Final = structlog.stdlib.get_logger("deliveries")
 
 # If so many objects fail one after the other, and none does not, it is hardly about these events.
 ENOUGH: Final = 5
-Clock = Callable[[], datetime]
 
 _FAILED: Final = frozenset({Verdict.FAILED, Verdict.AWAY})
 _ALIVE: Final = frozenset({Verdict.TAKEN, Verdict.REFUSED})

@@ -134,6 +134,32 @@ class TestKeepingAlive:
             assert first != watched.pid("worker")
         assert "worker was killed (SIGKILL): starting it again" in watched.said
 
+    async def test_one_that_is_started_again_works_when_it_is_ready(self, watched: Watched) -> None:
+        """
+        A killed process works no more, nor does the one in its place before it has answered.
+        """
+        is_ready = True
+        asked = []
+
+        async def probe(_started: datetime) -> bool:
+            asked.append(is_ready)
+            return is_ready
+
+        async with watched.supervisor as supervisor:
+            await supervisor.start(_program("worker", SLEEPS, probe))
+            works_at_first = supervisor.works("worker")
+            is_ready = False
+            os.kill(watched.pid("worker"), signal.SIGKILL)
+            await _until(lambda: False in asked)
+            works_unready = supervisor.works("worker")
+            is_ready = True
+            await _until(lambda: supervisor.works("worker"))
+
+        assert works_at_first
+        assert not works_unready
+        assert not supervisor.works("worker")
+        assert not supervisor.works("nobody")
+
     async def test_one_that_ends_again_and_again_is_given_up(self, watched: Watched) -> None:
         """
         A broken process does not spin for ever: the demo ends and says why.
