@@ -15,6 +15,7 @@ from paysaga.domain.mailbox import NoMailbox, mailbox
 from paysaga.domain.mails import NOT_SENT, SENDING_LASTS, KnownMail, MailRef, MailStatus, Recipient
 from paysaga.domain.payment import PaymentState
 from paysaga.domain.returning import shop_address
+from paysaga.domain.zones import zone_of
 from paysaga.events.delivery import Answer, Verdict
 from paysaga.events.mail.envelope import message, message_id
 from paysaga.events.mail.kinds import (
@@ -27,7 +28,6 @@ from paysaga.events.mail.kinds import (
 )
 from paysaga.events.mail.letters import Letters
 from paysaga.events.mail.smtp import Envelope, NotSent, Smtp, Trouble
-from paysaga.events.mail.words import zone_of
 from paysaga.events.shapes import Event, PaymentData
 from paysaga.settings import Settings
 

@@ -1,5 +1,6 @@
 """How a payment is told: to whom what, and with which status code."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -14,9 +15,11 @@ from api.refusals import (
     PaymentExpired,
     Refusal,
 )
-from api.views import Links, MethodView, PaymentView, status_facts
+from api.views import Links, MethodView, PaymentView, RefundQuoteView, status_facts
 from paysaga.domain.payment import PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
+from paysaga.domain.refund_policy import Asker, RefundPolicy
+from paysaga.domain.refund_quote import quoted
 from paysaga.settings import Settings
 from paysaga.starting.payments import payment_address
 from paysaga.tokens import Role
@@ -55,6 +58,8 @@ def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> Pay
             "amount_authorized": state.amount_authorized,
             "capture_until": state.capture_until,
             "renew_hold_until": state.renew_hold_until,
+            "service_date": state.service_date,
+            "paid_at": state.paid_at,
             "amount_captured": state.amount_captured,
             "amount_refunded": state.amount_refunded,
             "amount_refund_pending": state.amount_refund_pending,
@@ -66,6 +71,25 @@ def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> Pay
             ),
             "created_at": state.created_at,
         }
+    )
+
+
+def quote_view(
+    caller: Caller, state: PaymentState, policy: RefundPolicy, at: datetime
+) -> RefundQuoteView:
+    """What goes back to this caller under these terms."""
+    asked_by = Asker.CUSTOMER if caller.only_customer else Asker.SHOP
+    quote = quoted(state, policy, asked_by, at)
+    return RefundQuoteView(
+        payment_id=state.id,
+        amount=quote.money.minor,
+        currency=quote.money.currency,
+        percent=quote.percent,
+        why=quote.why,
+        until=quote.until,
+        amount_left=quote.left.minor,
+        policy=policy.name,
+        at=at,
     )
 
 

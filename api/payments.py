@@ -1,13 +1,14 @@
 """Payments over HTTP. The Idempotency-Key names the payment, so a repeat rejoins it."""
 
 import re
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.answers import outcome, payment_view, replayed
+from api.answers import outcome, payment_view, quote_view, replayed
 from api.bodies import (
     PAYMENT_ID_PATTERN,
     CaptureBody,
@@ -23,7 +24,15 @@ from api.documents import READ, SEEN, attempted, changed, problems
 from api.refusals import Missing
 from api.returning import back_to_the_shop
 from api.starting import Start
-from api.views import AttemptView, HistoryEntry, HistoryView, PaymentPage, PaymentView, StatusView
+from api.views import (
+    AttemptView,
+    HistoryEntry,
+    HistoryView,
+    PaymentPage,
+    PaymentView,
+    RefundQuoteView,
+    StatusView,
+)
 from api.visible import Merchant, Payer, PaymentId, VisiblePayment, Who
 from paysaga.starting.orders import CheckoutOrder, PaymentOrder
 
@@ -126,6 +135,14 @@ async def get_payment_history(here: Here, who: Who, payment: VisiblePayment) -> 
             for entry in shown
         ]
     return HistoryView(payment_id=payment.id, entries=shown, attempts=AttemptView.all_of(attempts))
+
+
+@router.get("/{payment_id}/refund-quote", operation_id="quote_refund", responses=SEEN)
+async def quote_refund(here: Here, who: Who, payment: VisiblePayment) -> RefundQuoteView:
+    """What goes back if a refund is asked for now, and why. Nothing is promised by asking."""
+    pinned = payment.refund_policy_id
+    policy = await here.reads.refund_policy(pinned) if pinned else None
+    return quote_view(who, payment, policy or here.settings.refund_policy, datetime.now(UTC))
 
 
 @router.post(

@@ -57,6 +57,7 @@ from paysaga.starting.refusals import (
     OrderHasPayment,
     OrderMissing,
     OrderNotOpen,
+    ServiceDateMismatch,
     TooManyAttempts,
     TooManyDeclines,
 )
@@ -181,6 +182,7 @@ PROBLEMS: Final[Mapping[type[Exception], Kind]] = {
     ),
     OrderHasPayment: _not_started(_S.CONFLICT, OrderHasPayment),
     AmountMismatch: _not_started(_S.CONFLICT, AmountMismatch),
+    ServiceDateMismatch: _not_started(_S.CONFLICT, ServiceDateMismatch),
     OrderNotOpen: _not_started(_S.CONFLICT, OrderNotOpen),
     OrderRefused: Kind(_S.CONFLICT, "order_refused", "The shop could not take the order."),
     GatewayRefused: Kind(_S.CONFLICT, "gateway_refused", "This payment cannot be made."),

@@ -27,7 +27,7 @@ from paysaga.starting.customers import check_customer
 from paysaga.starting.methods import Chosen, chosen
 from paysaga.starting.orders import CheckoutOrder, PaymentOrder
 from paysaga.starting.payments import Asked, Terms, payment_for
-from paysaga.starting.prices import price_at_shop
+from paysaga.starting.prices import Price, price_at_shop
 from paysaga.tokens import Role
 
 
@@ -140,7 +140,7 @@ class Start:
                 self._customer_id, self._order.customer_email, datetime.now(UTC)
             )
 
-    async def _price(self) -> Money:
+    async def _price(self) -> Price:
         """What is to be paid. With an order service, its word counts and not the caller's."""
         if self._here.orders is None:
             price = self._told_price()
@@ -148,19 +148,20 @@ class Start:
             price = await price_at_shop(
                 self._here.orders, self._order, self._customer_id, self._asked.payment_id
             )
-        check_chargeable(price)
+        check_chargeable(price.money)
         return price
 
-    def _told_price(self) -> Money:
+    def _told_price(self) -> Price:
         if self._caller.role is not Role.SERVICE:
             raise Forbidden("Without an order service only the shop's backend starts payments.")
         if self._order.amount is None:
             raise Invalid("amount", "There is no order service: the amount is needed.")
         if self._order.currency is None:
             raise Invalid("currency", "There is no order service: the currency is needed.")
-        return Money(minor=self._order.amount, currency=self._order.currency)
+        money = Money(minor=self._order.amount, currency=self._order.currency)
+        return Price(money, self._order.service_date)
 
-    async def _payment(self, price: Money, method: Chosen | None) -> Payment:
+    async def _payment(self, price: Price, method: Chosen | None) -> Payment:
         settings, order = self._here.settings, self._order
         known_as = method and method.gateway_customer_id
         terms = Terms(

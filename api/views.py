@@ -1,6 +1,7 @@
 """What the API says of a payment. Nothing in here was not meant for the one who asks."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -132,6 +133,8 @@ class PaymentView(StatusView):
     amount_authorized: int
     capture_until: AwareDatetime | None
     renew_hold_until: AwareDatetime | None
+    service_date: date | None
+    paid_at: AwareDatetime | None
     amount_captured: int
     amount_refunded: int
     amount_refund_pending: int
@@ -158,6 +161,24 @@ class HistoryEntry(View):
     actor: str
     at: AwareDatetime
     note: str | None
+
+
+class RefundQuoteView(View):
+    """What goes back if a refund is asked for now, and why. Amounts are whole minor units.
+
+    The terms are those that the payment was made under: `policy` names them. At `until` they
+    change. `amount_left` could go back at most, were there no terms.
+    """
+
+    payment_id: str
+    amount: int
+    currency: str
+    percent: int
+    why: str
+    until: AwareDatetime | None
+    amount_left: int
+    policy: str
+    at: AwareDatetime
 
 
 class AttemptView(View):

@@ -5,7 +5,6 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from paysaga.domain.languages import Language
 from paysaga.domain.mailbox import NoMailbox, mailbox
 from paysaga.domain.message import Message
+from paysaga.domain.zones import zone_of
 
 _HEADERS: Final = HeaderRegistry()
 # No control character: a name stands in a header of every mail.
@@ -124,12 +124,7 @@ class MailSettings(BaseSettings):
     @field_validator("mail_timezone")
     @classmethod
     def _is_a_zone(cls, told: str) -> str:
-        if told == "UTC":  # also on a machine without a list of zones
-            return told
-        try:
-            ZoneInfo(told)
-        except (OSError, ValueError, KeyError):
-            raise ValueError("a zone of the IANA's is needed, such as Europe/Berlin") from None
+        zone_of(told)
         return told
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ All three POSTs are idempotent by our payment id. 2xx is a yes with the order as
 and 410 are a documented no; everything else means: ask again later.
 """
 
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
@@ -26,7 +27,7 @@ class OrderStatus(StrEnum):
 
 
 class Order(Message):
-    """The shop's word on an order: its price and its owner are what counts."""
+    """The shop's word on an order: its price, its owner and its date are what counts."""
 
     order_id: str
     customer_id: str
@@ -34,6 +35,7 @@ class Order(Message):
     currency: Currency
     status: OrderStatus
     payment_id: str | None = None
+    service_date: date | None = None
 
     @property
     def money(self) -> Money:

@@ -24,6 +24,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from paysaga.broker_settings import BrokerSettings
 from paysaga.domain.decline_limits import DeclineLimits
 from paysaga.mail_settings import Encryption, MailSettings
+from paysaga.refund_settings import RefundSettings
 
 SECRETS_DIRECTORY: Final = Path("/run/secrets")
 
@@ -54,7 +55,7 @@ class WrongSettings(Exception):
     """The environment cannot be used; the message names the variable and what to do."""
 
 
-class Settings(MailSettings, BrokerSettings):
+class Settings(MailSettings, BrokerSettings, RefundSettings):
     """Everything that differs between deployments. Field names are the variables, in lower case."""
 
     model_config = SettingsConfigDict(

@@ -9,11 +9,13 @@ import sys
 import tomllib
 import typing
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import typer
+from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
 from activities.checkout_calls import CheckoutCalls
@@ -22,6 +24,7 @@ from activities.stripe_audit import StripeAudit
 from activities.stripe_calls import StripeCalls
 from activities.sweeping import EventList
 from api.app import create_app
+from api.views import RefundQuoteView
 from paysaga.cli.commands import app as cli
 from paysaga.demo.purchases import PURCHASES
 from paysaga.demo.settings import DemoSettings
@@ -30,9 +33,11 @@ from paysaga.demo.shop.settings import ShopSettings
 from paysaga.domain import payment, saved_method
 from paysaga.domain.declines import decline_for
 from paysaga.domain.method_event import LISTENED_FOR
-from paysaga.domain.money import AmountProblem
+from paysaga.domain.money import AmountProblem, Money, percent_of
 from paysaga.domain.reasons import Reason
+from paysaga.domain.refund_policy import STANDARD, Asker, promised
 from paysaga.domain.repairs import RepairKind
+from paysaga.refund_settings import RefundSettings
 from paysaga.settings import Settings
 from paysaga.simulator.control import Control
 from paysaga.simulator.faults import Kind
@@ -260,6 +265,27 @@ class TestRoutes:
         assert [] == sorted({path for path in paths if path and _shape(path) not in known})
 
 
+class TestRefunds:
+    def test_the_terms_in_the_page_are_the_standard(self) -> None:
+        """What is shipped is what is written, and what may be copied is read."""
+        terms, quote = _json_blocks("docs/refunds.md")
+
+        read = RefundSettings.model_validate({"refund_policy": json.dumps(terms)})
+
+        assert STANDARD == read.refund_policy
+        assert list(RefundQuoteView.model_fields) == list(quote)
+
+    def test_the_quote_in_the_page_is_the_one_that_is_told(self) -> None:
+        """The example's figures follow from the example's terms."""
+        quote = RefundQuoteView.model_validate(_json_blocks("docs/refunds.md")[1])
+        paid = datetime(2026, 11, 1, tzinfo=UTC)
+
+        promise = promised(STANDARD, paid, date(2026, 12, 3), Asker.CUSTOMER, quote.at)
+
+        assert (quote.percent, quote.until, quote.why) == promise
+        assert percent_of(Money(minor=quote.amount_left, currency="EUR"), 50).minor == quote.amount
+
+
 class TestVariables:
     def test_every_variable_is_read_by_something(self) -> None:
         """A name in capitals with an underscore is a variable that the code knows."""
@@ -302,6 +328,8 @@ def _told(default: Any) -> str:
         return "none"
     if hasattr(default, "get_secret_value"):
         default = default.get_secret_value()
+    if isinstance(default, BaseModel):
+        default = default.model_dump_json(exclude_defaults=True)
     if isinstance(default, bool):
         default = str(default).lower()
     if isinstance(default, tuple):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from pydantic import BaseModel
 
 from paysaga.settings import Settings
 
@@ -352,6 +353,8 @@ def _written(default: object) -> str | None:
             return str(default).lower()
         case tuple():
             return ",".join(str(item) for item in default)
+        case BaseModel():
+            return default.model_dump_json(exclude_defaults=True)
         case _ if hasattr(default, "get_secret_value"):
             return str(default.get_secret_value())
         case _:

@@ -35,6 +35,60 @@ def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
         monkeypatch.setenv(name, value)
 
 
+class TestRefundPolicy:
+    def test_terms_as_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is left out is as if it had never been thought of."""
+        rule = '{"percent": 80, "asked_by": ["shop"], "days_after_payment": 30}'
+        given(
+            monkeypatch,
+            REFUND_POLICY=f'{{"name": "ours-2", "timezone": "Asia/Tokyo",'
+            f' "without_service_date": [{rule}]}}',
+        )
+
+        policy = load_settings().refund_policy
+
+        assert ("ours-2", "Asia/Tokyo", ()) == (
+            policy.name,
+            policy.timezone,
+            policy.with_service_date,
+        )
+        assert [80] == [rule.percent for rule in policy.without_service_date]
+
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ("{", "REFUND_POLICY: Invalid JSON"),
+            ("{}", "REFUND_POLICY: name: Field required"),
+            ('{"name": "a b"}', "REFUND_POLICY: name: "),
+            ('{"name": "a", "rules": []}', "REFUND_POLICY: rules: Extra inputs"),
+            (
+                '{"name": "a", "with_service_date": [{"percent": 50, "days": 7}]}',
+                "REFUND_POLICY: with_service_date.0.days: Extra inputs",
+            ),
+            (
+                '{"name": "a", "without_service_date": [{"percent": 101}]}',
+                "REFUND_POLICY: without_service_date.0.percent: ",
+            ),
+            (
+                '{"name": "a", "without_service_date": [{"percent": 1, "days_before_service": 7}]}',
+                "REFUND_POLICY: without_service_date has no day",
+            ),
+            ('{"name": "a", "timezone": "Berlin"}', "REFUND_POLICY: a zone of the IANA's"),
+            ('{"name": "a", "timezone": "../etc/passwd"}', "REFUND_POLICY: a zone of the IANA's"),
+        ],
+    )
+    def test_what_is_wrong_is_told(
+        self, monkeypatch: pytest.MonkeyPatch, wrong: str, sentence: str
+    ) -> None:
+        """A misspelt word would promise customers something else than was meant."""
+        given(monkeypatch, REFUND_POLICY=wrong)
+
+        with pytest.raises(WrongSettings) as raised:
+            load_settings()
+
+        assert str(raised.value).startswith(sentence)
+
+
 class TestDefaults:
     def test_nothing_needs_to_be_set(self) -> None:
         """Development starts with an empty environment: at the simulator, with its own secrets."""

@@ -20,6 +20,7 @@ from paysaga.starting.orders import (
     MethodId,
     OrderId,
     PaymentOrder,
+    ServiceDate,
     WebAddress,
 )
 from paysaga.starting.payments import Asked
@@ -64,6 +65,7 @@ class StockConfirmed(Body):
     payment_method_id: MethodId
     return_url: WebAddress
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
+    service_date: ServiceDate | None = None
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
     attempts: Annotated[StrictInt, Field(ge=1, le=10)] = 1

@@ -29,7 +29,7 @@ from paysaga.starting.declines import DeclineGuard
 from paysaga.starting.limits import AttemptLimit
 from paysaga.starting.methods import chosen
 from paysaga.starting.payments import Asked, Terms, correlation_id, payment_for
-from paysaga.starting.prices import price_at_shop
+from paysaga.starting.prices import Price, price_at_shop
 from paysaga.starting.refusals import NotStarted, OrderHasPayment
 from paysaga.starting.runs import Starts
 from worker.dead_letters import dead_letter, holds_card_number_beside_the_body
@@ -211,12 +211,12 @@ class OrderTaking:
         """
         desk = self._desk
         await check_customer(desk.settings, desk.auth, order.customer_id)
-        price = order.money
+        price = Price(order.money, order.service_date)
         if desk.orders is not None:
             price = await price_at_shop(
                 desk.orders, order.as_order, order.customer_id, asked.payment_id
             )
-        check_chargeable(price)
+        check_chargeable(price.money)
         holder = await desk.reads.holder(order.order_id)
         if holder not in {None, asked.payment_id}:
             raise OrderHasPayment(payment_id=holder)

@@ -44,6 +44,10 @@ class PaymentsApi:
         """Its changes and attempts."""
         return self._asked(f"/payments/{quote(payment_id, safe='')}/history")
 
+    def refund_quote(self, payment_id: str) -> Answer:
+        """What goes back if a refund is asked for now."""
+        return self._asked(f"/payments/{quote(payment_id, safe='')}/refund-quote")
+
     def payments(self, *, status: str | None, order_id: str | None, limit: int) -> Answer:
         """A page of payments, newest first."""
         query = {"status": status, "order_id": order_id, "limit": limit}

@@ -13,6 +13,7 @@ from paysaga.cli import (
     captures,
     events,
     finance,
+    refunds,
     repairs,
     show,
     sinks,
@@ -92,6 +93,7 @@ def list_payments(
 
 
 payments.command("capture")(captures.capture)
+payments.command("refund-quote")(refunds.refund_quote)
 
 
 @app.command("token")

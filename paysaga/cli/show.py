@@ -190,6 +190,8 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
             ("Order", _order(told)),
             ("Customer", told["customer_id"]),
             ("Method", card),
+            ("Paid", shown_moment(told["paid_at"]) if told["paid_at"] else ""),
+            ("For", told["service_date"] or ""),
             ("Attempts", attempts),
             ("Until", shown_moment(until) if until else ""),
             ("Renewed", _renewed(told)),

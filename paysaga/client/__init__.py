@@ -12,6 +12,7 @@ from paysaga.client.answers import (
     PaymentPage,
     PaymentStanding,
     Problem,
+    RefundQuote,
     SavedMethod,
     SavedMethodPage,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Paysaga",
     "PaysagaError",
     "Problem",
+    "RefundQuote",
     "Refused",
     "Retries",
     "RetryOrder",

@@ -1,5 +1,6 @@
 """What the API answers. Fields and words that this client does not know are no error."""
 
+from datetime import date
 from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -119,6 +120,8 @@ class Payment(PaymentStanding):
     amount_authorized: int
     capture_until: AwareDatetime | None
     renew_hold_until: AwareDatetime | None
+    service_date: date | None = None
+    paid_at: AwareDatetime | None = None
     amount_captured: int
     amount_refunded: int
     amount_refund_pending: int
@@ -128,6 +131,23 @@ class Payment(PaymentStanding):
     links: Links
     created_at: AwareDatetime
     is_pending: bool = False
+
+
+class RefundQuote(Told):
+    """What goes back if a refund is asked for now, and why. Amounts are whole minor units.
+
+    `until` (not at) that moment it is so. `amount_left` could go back at most, were there no terms.
+    """
+
+    payment_id: str
+    amount: int
+    currency: str
+    percent: int
+    why: str
+    until: AwareDatetime | None
+    amount_left: int
+    policy: str
+    at: AwareDatetime
 
 
 class PaymentPage(Told):

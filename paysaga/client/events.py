@@ -1,5 +1,6 @@
 """Paysaga's events as your services get them, from the list or by webhook, and their order."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +34,8 @@ class PaymentData(Told):
     capture_method: AnyCaptureMethod
     capture_until: AwareDatetime | None
     renew_hold_until: AwareDatetime | None
+    service_date: date | None = None
+    paid_at: AwareDatetime | None = None
     is_hosted: bool
     fulfillment: AnyFulfillment | None
     attempts_used: int

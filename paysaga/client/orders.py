@@ -1,5 +1,7 @@
 """What is asked of the API. What is left out is the API's own default."""
 
+from datetime import date
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
 
 from paysaga.client.words import CaptureMethod
@@ -21,6 +23,7 @@ class _Order(Body):
     currency: str | None = None
     customer_id: str | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
+    service_date: date | None = None
     description: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 

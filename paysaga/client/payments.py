@@ -1,6 +1,6 @@
 """What a shop asks about payments. The operations' names are those of the API's own document."""
 
-from paysaga.client.answers import History, Payment, PaymentPage, PaymentStanding
+from paysaga.client.answers import History, Payment, PaymentPage, PaymentStanding, RefundQuote
 from paysaga.client.calls import Call, change, look, part
 from paysaga.client.operations import Found, Iteration, Operation, Reading
 from paysaga.client.orders import CaptureOrder, CheckoutOrder, PaymentOrder, RetryOrder
@@ -104,6 +104,11 @@ class Payments:
     def get_payment_history(self, payment_id: str) -> Call[History]:
         """Every change of the payment, and its attempts."""
         return look(History, f"{_payment(payment_id)}/history")
+
+    @Operation
+    def quote_refund(self, payment_id: str) -> Call[RefundQuote]:
+        """What goes back if a refund is asked for now. Nothing is promised by asking."""
+        return look(RefundQuote, f"{_payment(payment_id)}/refund-quote")
 
     @Operation
     def retry_payment(

@@ -20,12 +20,14 @@ from sqlalchemy import (
 from paysaga.database.columns import UtcDateTime
 from paysaga.database.engine import Sessions, reading
 from paysaga.database.paging import cursor, place
+from paysaga.database.refund_policies import TERMS
 from paysaga.database.rows import payment_state
 from paysaga.database.steps import HOLDER
 from paysaga.database.tables import ATTEMPTS, CUSTOMERS, PAYMENTS, STATUS_HISTORY
 from paysaga.domain.message import Message
 from paysaga.domain.payment import HOLDS_ORDER, Attempt, PaymentState, PaymentStatus, RequestMark
 from paysaga.domain.reasons import Reason
+from paysaga.domain.refund_policy import RefundPolicy
 
 
 class Page(Message):
@@ -127,6 +129,12 @@ class Reads:
     async def gateway_customer(self, customer_id: str) -> str | None:
         """Whom the gateway knows our customer as."""
         return await self._word(_GATEWAY_CUSTOMER, this_id=customer_id)
+
+    async def refund_policy(self, policy_id: str) -> RefundPolicy | None:
+        """The terms of refunds that payments were made under."""
+        async with reading(self._sessions) as session:
+            terms = (await session.execute(TERMS, {"this_id": policy_id})).scalar_one_or_none()
+        return RefundPolicy.model_validate(terms) if terms is not None else None
 
     async def payment_of(self, gateway_object_id: str) -> str | None:
         """The payment of this intent, page or charge, be it an earlier attempt's charge."""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from paysaga.database.customers import meet, name_customer
 from paysaga.database.engine import Insert, Inserting, on_both
+from paysaga.database.refund_policies import pin
 from paysaga.database.rows import (
     attempt_columns,
     event_columns,
@@ -58,7 +59,7 @@ def write(session: Session, changes: Sequence[Change]) -> Recorded | None:
         StepMissing: A step is missing before these.
     """
     state = changes[-1].state
-    if changes[0].state.version == 1 and _opened(session, state):
+    if changes[0].state.version == 1 and _opened(session, changes):
         _tell(session, _following(0, changes), None)
         return None
     before = session.execute(_STANDING, {"this_id": state.id}).one_or_none()
@@ -128,8 +129,11 @@ def standing(session: Session, payment_id: str, *, taken: bool = True) -> Record
     )
 
 
-def _opened(session: Session, state: PaymentState) -> bool:
+def _opened(session: Session, changes: Sequence[Change]) -> bool:
     """Insert the payment, unless it is there or its order's place is taken."""
+    state, terms = changes[-1].state, changes[0].refund_policy
+    if terms is not None and state.refund_policy_id is not None:
+        pin(session, state.refund_policy_id, terms, state.created_at)
     meet(session, state.customer_id, state.created_at)
     name_customer(session, state.customer_id, state.gateway_customer_id, None)
     opened = session.execute(_open(session), payment_columns(state))

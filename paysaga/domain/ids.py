@@ -10,6 +10,7 @@ RECONCILIATION: Final = "rcn"
 DRIFT: Final = "drf"
 METHOD: Final = "mtd"
 SINK: Final = "snk"
+REFUND_POLICY: Final = "rpl"
 
 # A customer's id is the shop's own: no address, no name.
 CUSTOMER_ID_PATTERN: Final = r"^cst_[A-Za-z0-9_-]{1,60}$"

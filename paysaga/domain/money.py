@@ -164,6 +164,12 @@ def check_chargeable(money: Money) -> None:
         )
 
 
+def percent_of(money: Money, percent: int) -> Money:
+    """So much of it, rounded up to what the gateway can move: never less than was promised."""
+    step = _step(money.currency)
+    return Money(minor=-(-money.minor * percent // (100 * step)) * step, currency=money.currency)
+
+
 def _largest(currency: str, step: int) -> Money:
     limit = _LARGEST.get(currency, _LARGEST_ELSEWHERE)
     minor = limit * _units(currency) // _gateway_units(currency)

@@ -1,7 +1,7 @@
 """A payment: the words it is told in, its states, and the ways that lead from one to the next."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +13,7 @@ from paysaga.domain.ledger import Transfer
 from paysaga.domain.message import Message
 from paysaga.domain.money import Money
 from paysaga.domain.reasons import Reason
+from paysaga.domain.refund_policy import RefundPolicy
 
 
 class PaymentStatus(StrEnum):
@@ -120,6 +121,9 @@ class Payment(Message):
     The gateway sends the customer back to `gateway_return_url`, which is ours; from there they go
     on to the shop's `return_url` with nothing but the payment's id. With `page` they choose and
     enter their means of payment at the gateway, and there is no `method` before.
+
+    `refund_policy` are the terms that it is made under. Their id is handed over beside them: a
+    later release may spell the same terms in another way, and a run must not change its mind.
     """
 
     id: str
@@ -131,6 +135,9 @@ class Payment(Message):
     page: HostedPage | None = None
     capture_method: CaptureMethod = CaptureMethod.AUTOMATIC
     renew_hold_until: AwareDatetime | None = None
+    service_date: date | None = None
+    refund_policy: RefundPolicy | None = None
+    refund_policy_id: str | None = None
     description: str | None = None
     statement_descriptor_suffix: str | None = None
     return_url: str
@@ -154,6 +161,9 @@ class PaymentState(Message):
     `renew_hold_until` is replaced: `other_intent_id` is the new one until it holds the money, and
     the former one from then on. While `other_intent_open` that one, too, may hold money. With
     `renewal_failed` this hold is the last one.
+
+    `service_date` is the day that is paid for, if there is one, and `paid_at` when the money was
+    taken; payments of older releases may lack that one, and the terms of refunds.
     """
 
     id: str
@@ -189,6 +199,9 @@ class PaymentState(Message):
     other_intent_id: str | None = None
     other_intent_open: bool = False
     renewal_failed: bool = False
+    service_date: date | None = None
+    refund_policy_id: str | None = None
+    paid_at: AwareDatetime | None = None
     amount_captured: int = 0
     amount_refunded: int = 0
     amount_refund_pending: int = 0
@@ -243,7 +256,8 @@ class Change(Message):
     """One step of a payment: everything that is written in its transaction.
 
     `reason` is the step's own, where the payment's does not change; `note` is for the shop's eyes:
-    the evidence of a parked payment, an operator's words.
+    the evidence of a parked payment, an operator's words. A payment's first step brings the terms
+    of its refunds along.
     """
 
     state: PaymentState
@@ -253,6 +267,7 @@ class Change(Message):
     attempt: Attempt | None = None
     transfers: tuple[Transfer, ...] = ()
     request: RequestMark | None = None
+    refund_policy: RefundPolicy | None = None
 
 
 class Changes(Message):

@@ -124,6 +124,7 @@ def marked_succeeded(
         Reason.MARKED_SUCCEEDED,
         at,
         amount_captured=taken,
+        paid_at=state.paid_at or at,
         decline=None,
     )
     won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at)

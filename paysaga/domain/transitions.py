@@ -72,10 +72,17 @@ def opened(payment: Payment, at: datetime) -> Change:
         fulfillment=Fulfillment.PENDING if payment.has_order_service else None,
         capture_method=payment.capture_method,
         renew_hold_until=payment.renew_hold_until,
+        service_date=payment.service_date,
+        refund_policy_id=payment.refund_policy_id,
         created_at=at,
         updated_at=at,
     )
-    return Change(state=state, actor=payment.actor, request=payment.request)
+    return Change(
+        state=state,
+        actor=payment.actor,
+        request=payment.request,
+        refund_policy=payment.refund_policy,
+    )
 
 
 def attempted(
@@ -315,6 +322,7 @@ def _paid(
         Reason.PAID,
         at,
         amount_captured=intent.received,
+        paid_at=state.paid_at or at,
         decline=None,
         action_url=None,
         action_until=None,

@@ -1,5 +1,6 @@
 """The public form of events. A field may be added to a version; none goes, and none changes."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Final, Literal, Self
 
@@ -77,6 +78,8 @@ class PaymentData(Shape):
     capture_method: CaptureMethod
     capture_until: AwareDatetime | None
     renew_hold_until: AwareDatetime | None
+    service_date: date | None
+    paid_at: AwareDatetime | None
     is_hosted: bool
     fulfillment: Fulfillment | None
     attempts_used: int

@@ -7,11 +7,11 @@ from uuid import uuid4
 from paysaga.domain import ids
 from paysaga.domain.cards import holds_card_number
 from paysaga.domain.checkout import ON_THE_PAGE
-from paysaga.domain.money import Money
 from paysaga.domain.payment import HostedPage, Payment, Policy, RequestMark
 from paysaga.settings import Settings
 from paysaga.starting.methods import Chosen
 from paysaga.starting.orders import CheckoutOrder, PaymentOrder
+from paysaga.starting.prices import Price
 
 API: Final = "/api/v1"
 
@@ -52,7 +52,7 @@ class Asked(NamedTuple):
 class Terms(NamedTuple):
     """What was found out before the payment may start."""
 
-    price: Money
+    price: Price
     method: Chosen | None  # none on the gateway's page
     gateway_customer_id: str | None
     has_order_service: bool
@@ -84,11 +84,14 @@ def payment_for(
         order_id=order.order_id,
         customer_id=asked.customer_id,
         gateway_customer_id=terms.gateway_customer_id,
-        money=terms.price,
+        money=terms.price.money,
         method=terms.method.token if terms.method else ON_THE_PAGE,
         page=page,
         capture_method=order.capture_method,
         renew_hold_until=order.renew_hold_until if isinstance(order, PaymentOrder) else None,
+        service_date=terms.price.service_date,
+        refund_policy=settings.refund_policy,
+        refund_policy_id=settings.refund_policy.id,
         description=order.description,
         statement_descriptor_suffix=settings.statement_descriptor_suffix,
         return_url=order.return_url,

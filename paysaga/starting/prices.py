@@ -1,20 +1,36 @@
 """What an order costs: with an order service, its word counts and not the caller's."""
 
+from datetime import date
+from typing import NamedTuple
+
 from paysaga.domain.money import Money
 from paysaga.orders import Order as ShopsOrder
 from paysaga.orders import OrderService, OrderStatus
 from paysaga.starting.orders import Order
-from paysaga.starting.refusals import AmountMismatch, OrderHasPayment, OrderMissing, OrderNotOpen
+from paysaga.starting.refusals import (
+    AmountMismatch,
+    OrderHasPayment,
+    OrderMissing,
+    OrderNotOpen,
+    ServiceDateMismatch,
+)
 from paysaga.timing import timed
+
+
+class Price(NamedTuple):
+    """What is to be paid, and for which day."""
+
+    money: Money
+    service_date: date | None
 
 
 async def price_at_shop(
     service: OrderService, told: Order, customer_id: str, payment_id: str
-) -> Money:
-    """The order's own price, if it waits for this payment of this customer.
+) -> Price:
+    """The order's own price and day, if it waits for this payment of this customer.
 
     Raises:
-        NotStarted: It does not, or the request tells another price.
+        NotStarted: It does not, or the request tells another price or day.
         OrderServiceUnavailable: Nobody can tell.
     """
     with timed("orders"):
@@ -27,9 +43,12 @@ async def price_at_shop(
             currency=told.currency or order.currency,
         )
         raise AmountMismatch(f"The order costs {order.money}, and the request says {said}.")
+    if told.service_date not in {None, order.service_date}:
+        day = order.service_date or "no day"
+        raise ServiceDateMismatch(f"The order is for {day}, and the request says otherwise.")
     if order.payment_id != payment_id:
         _check_open(order)
-    return order.money
+    return Price(order.money, order.service_date)
 
 
 def _check_open(order: ShopsOrder) -> None:

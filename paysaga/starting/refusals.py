@@ -67,6 +67,13 @@ class AmountMismatch(NotStarted):
     sentence = "The order has another price."
 
 
+class ServiceDateMismatch(NotStarted):
+    """The request's service date is not the order's."""
+
+    code = "order_service_date_mismatch"
+    sentence = "The order is for another day."
+
+
 class OrderNotOpen(NotStarted):
     """The shop does not wait for this order's money."""
 

@@ -1,4 +1,5 @@
 import asyncio
+from datetime import date
 
 import pytest
 from sqlalchemy import event, func, select
@@ -9,13 +10,22 @@ from temporalio.exceptions import ApplicationError
 from activities.records import NOT_WRITABLE, Records
 from paysaga.database.engine import Sessions, sessions
 from paysaga.database.reads import Reads
-from paysaga.database.tables import ATTEMPTS, CUSTOMERS, EVENTS, PAYMENTS, STATUS_HISTORY, TRANSFERS
+from paysaga.database.tables import (
+    ATTEMPTS,
+    CUSTOMERS,
+    EVENTS,
+    PAYMENTS,
+    REFUND_POLICIES,
+    STATUS_HISTORY,
+    TRANSFERS,
+)
 from paysaga.domain import repairs
 from paysaga.domain.fees import fee_booked
 from paysaga.domain.ids import EVENT, derived
 from paysaga.domain.intent import IntentStatus
-from paysaga.domain.payment import AttemptStatus, PaymentStatus, Recorded, RequestMark
+from paysaga.domain.payment import AttemptStatus, Payment, PaymentStatus, Recorded, RequestMark
 from paysaga.domain.reasons import Reason
+from paysaga.domain.refund_policy import STANDARD, RefundPolicy
 from paysaga.domain.repairs import Said
 from paysaga.domain.transitions import (
     attempt_after,
@@ -62,6 +72,62 @@ async def _counts(database: Sessions) -> list[int]:
             (await session.execute(select(func.count()).select_from(table))).scalar_one()
             for table in tables
         ]
+
+
+class TestTerms:
+    async def test_they_come_with_their_first_payment(
+        self, records: Records, reads: Reads, database: Sessions
+    ) -> None:
+        """
+        Payments under the same terms share them; other terms stand beside, and none is lost.
+        """
+        other = RefundPolicy(name="other-1")
+        paid = [_under(STANDARD), _under(STANDARD), _under(other)]
+
+        for one in paid:
+            await records.record(batch(*succeeded(one)))
+
+        states = [await reads.payment(one.id) for one in paid]
+        pinned = [(state and state.refund_policy_id) or "" for state in states]
+        assert [STANDARD.id, STANDARD.id, other.id] == pinned
+        assert [STANDARD, other] == [await reads.refund_policy(one) for one in pinned[1:]]
+        async with database() as session:
+            rows = await session.execute(select(REFUND_POLICIES.c.name))
+            assert ["other-1", "standard-1"] == sorted(rows.scalars())
+
+    async def test_payments_that_bring_the_same_at_once(
+        self, records: Records, reads: Reads
+    ) -> None:
+        """
+        Nobody has written these terms down yet, and all payments of a rush do: each is there.
+        """
+        paid = [_under(STANDARD) for _ in range(10)]
+
+        await asyncio.gather(*(records.record(batch(*started(one)[0])) for one in paid))
+
+        states = [await reads.payment(one.id) for one in paid]
+        assert {STANDARD.id} == {state and state.refund_policy_id for state in states}
+
+    async def test_a_day_and_a_moment_are_read_as_written(
+        self, records: Records, reads: Reads
+    ) -> None:
+        """
+        The day that is paid for has no hour, and when it was paid is exact.
+        """
+        leap = date(2028, 2, 29)
+        steps = succeeded(payment().model_copy(update={"service_date": leap}))
+
+        await records.record(batch(*steps))
+
+        state = await reads.payment(steps[-1].state.id)
+        assert state is not None
+        assert (leap, NOON) == (state.service_date, state.paid_at)
+
+
+def _under(policy: RefundPolicy) -> Payment:
+    """A payment that is made under these terms."""
+    terms = {"refund_policy": policy, "refund_policy_id": policy.id}
+    return payment().model_copy(update=terms)
 
 
 class TestRecord:

@@ -39,6 +39,7 @@ MATRIX: Final = {
     "get_payment": row(401, 404, 200, 200, 200, 200, 200),
     "get_payment_status": row(401, 404, 200, 200, 200, 200, 200),
     "get_payment_history": row(401, 404, 200, 200, 200, 200, 200),
+    "quote_refund": row(401, 404, 200, 200, 200, 200, 200),
     "retry_payment": row(401, 404, 402, 403, 403, 403, 402),
     "capture_payment": row(401, 403, 403, 403, 409, 409, 409),  # nothing is held
     "cancel_payment": row(401, 404, 200, 200, 200, 200, 200),

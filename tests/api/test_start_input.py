@@ -44,7 +44,11 @@ class TestInput:
             ("metadata", {"a": 1}),
             ("metadata", {"a": "\u0007"}),
             ("metadata", {f"key{number}": "b" for number in range(51)}),
-            ("service_date", "2026-12-24"),
+            ("service_date", "2026-12-24T00:00:00Z"),
+            ("service_date", "2026-02-29"),
+            ("service_date", "24.12.2026"),
+            ("service_date", 1798070400),
+            ("shipped_on", "2026-12-24"),
         ],
     )
     async def test_a_wrong_field_is_422_and_named(

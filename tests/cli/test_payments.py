@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -27,6 +27,8 @@ PAYMENT: dict[str, Any] = {
     "amount_refunded": 0,
     "amount_refund_pending": 0,
     "renew_hold_until": None,
+    "service_date": None,
+    "paid_at": None,
     "attempts_used": 1,
     "attempts_left": 2,
     "action_until": None,
@@ -624,6 +626,53 @@ WHY: dict[str, Any] = {
     "repair_run": "http://127.0.0.1:8233/namespaces/default/workflows/repair-pay_a",
     "history": [{**HISTORY["entries"][0], "note": "written down"}],
 }
+
+
+class TestRefundQuote:
+    QUOTE: Final = {
+        "payment_id": PAYMENT["id"],
+        "amount": 3225,
+        "currency": "EUR",
+        "percent": 50,
+        "why": "50 % because 10 days remain until 2026-12-03.",
+        "until": "2026-11-27T00:00:00Z",
+        "amount_left": 6450,
+        "policy": "standard-1",
+        "at": "2026-11-23T11:00:00Z",
+    }
+
+    def test_how_much_until_when_and_why(self, api: FakeApi, run: Run) -> None:
+        """
+        One look tells what a customer would get, and what there is at most.
+        """
+        api.answers[f"/api/v1/payments/{PAYMENT['id']}/refund-quote"] = (200, self.QUOTE)
+
+        ran = run("payments", "refund-quote", PAYMENT["id"])
+
+        assert 0 == ran.code
+        assert "32.25 EUR  50 % because 10 days remain until 2026-12-03." in ran.out
+        assert "2026-11-27 00:00:00" in ran.out
+        assert "standard-1" in ran.out
+        assert "64.50 EUR could go back at most" in ran.out
+
+    def test_nothing_that_ends(self, api: FakeApi, run: Run) -> None:
+        """
+        What does not change has no moment at which it would.
+        """
+        quote = {**self.QUOTE, "amount": 0, "until": None}
+        api.answers[f"/api/v1/payments/{PAYMENT['id']}/refund-quote"] = (200, quote)
+
+        assert "Until" not in run("payments", "refund-quote", PAYMENT["id"]).out
+
+    def test_for_programs_it_is_what_the_api_said(self, api: FakeApi, run: Run) -> None:
+        """
+        With --json nothing is left out.
+        """
+        api.answers[f"/api/v1/payments/{PAYMENT['id']}/refund-quote"] = (200, self.QUOTE)
+
+        assert self.QUOTE == json.loads(
+            run("payments", "refund-quote", PAYMENT["id"], "--json").out
+        )
 
 
 class TestRepairs:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -121,6 +122,16 @@ class TestPayments:
 
         assert (1250, 1000) == (held.amount_authorized, taken.amount_captured)
         assert ("already_succeeded", held.id) == (raised.value.code, raised.value.payment.id)  # type: ignore[union-attr]
+
+    async def test_what_would_go_back(self, shop: Client) -> None:
+        """Nothing of what is a day away, under the terms that are shipped."""
+        tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+        paid = await shop.ask("start_payment", _order(service_date=tomorrow))
+
+        quote = await shop.ask("quote_refund", paid.id)
+
+        assert tomorrow == paid.service_date
+        assert (0, 1250, "standard-1") == (quote.amount, quote.amount_left, quote.policy)
 
     async def test_the_gateway_s_page(self, shop: Client) -> None:
         """An order is paid there, or given up."""

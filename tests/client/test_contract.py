@@ -45,6 +45,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "PaymentOrder": orders.PaymentOrder,
     "PaymentPage": answers.PaymentPage,
     "PaymentView": answers.Payment,
+    "RefundQuoteView": answers.RefundQuote,
     "Problem": answers.Problem,
     "RetryOrder": orders.RetryOrder,
     "SaveOrder": orders.SaveOrder,

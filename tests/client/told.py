@@ -34,6 +34,8 @@ def a_payment(**changes: object) -> dict[str, Any]:
         "amount_authorized": 0,
         "capture_until": None,
         "renew_hold_until": None,
+        "service_date": None,
+        "paid_at": NOW,
         "amount_captured": 1250,
         "amount_refunded": 0,
         "amount_refund_pending": 0,

@@ -1,6 +1,6 @@
 """One good row of each table. What a test changes in it is what makes it wrong."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Table, insert
@@ -21,6 +21,7 @@ from paysaga.database.tables import (
     PAYMENT_METHODS,
     PAYMENTS,
     RECONCILIATIONS,
+    REFUND_POLICIES,
     SINK_REQUESTS,
     SINKS,
     STATUS_HISTORY,
@@ -59,6 +60,12 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "created_at": NOON,
         "updated_at": NOON,
     },
+    REFUND_POLICIES.name: {
+        "id": "rpl_1",
+        "name": "standard-1",
+        "terms": {},
+        "created_at": NOON,
+    },
     PAYMENTS.name: {
         "id": "pay_1",
         "version": 1,
@@ -82,6 +89,8 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "session_id": "cs_1",
         "intent_id": "pi_1",
         "capture_method": "automatic",
+        "service_date": date(2028, 2, 29),
+        "refund_policy_id": "rpl_1",
         "amount_authorized": 0,
         "amount_captured": 0,
         "amount_refunded": 0,
@@ -255,6 +264,7 @@ ANOTHER: Final[dict[str, dict[str, Any]]] = {
         "gateway_payment_method_id": "pm_2",
         "is_default": False,
     },
+    REFUND_POLICIES.name: {"id": "rpl_2"},
     PAYMENTS.name: {
         "id": "pay_2",
         "order_id": "order-2",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import Connection, Inspector, inspect, text
-from sqlalchemy.engine.interfaces import ReflectedIndex
+from sqlalchemy.engine.interfaces import ReflectedForeignKeyConstraint, ReflectedIndex
 
 from paysaga.database import migrations
 from paysaga.database.__main__ import main
@@ -38,7 +38,9 @@ def _rules(connection: Connection) -> dict[str, object]:
                 for rule in seen.get_check_constraints(table)
             },
             sorted(str(rule) for rule in seen.get_unique_constraints(table)),
-            sorted(str(rule) for rule in seen.get_foreign_keys(table)),
+            sorted(
+                _foreign_key(rule, connection.dialect.name) for rule in seen.get_foreign_keys(table)
+            ),
             sorted(_index(rule) for rule in seen.get_indexes(table)),
             str(seen.get_pk_constraint(table)),
             {
@@ -49,6 +51,11 @@ def _rules(connection: Connection) -> dict[str, object]:
         for table in seen.get_table_names()
         if table != "alembic_version"
     }
+
+
+def _foreign_key(rule: ReflectedForeignKeyConstraint, dialect: str) -> str:
+    """SQLite has no name for one: what is read there comes from the words of CREATE TABLE alone."""
+    return str({**rule, "name": rule["name"] if dialect == "postgresql" else None})
 
 
 def _index(rule: ReflectedIndex) -> str:

@@ -9,13 +9,14 @@ from paysaga.database.tables import (
     EVENT_SWEEPS,
     EVENTS,
     PAYMENTS,
+    REFUND_POLICIES,
     STATUS_HISTORY,
     TRANSFERS,
     WEBHOOK_EVENTS,
 )
 from tests.database.rows import EARLIER, NOON, another, insert_good
 
-APPEND_ONLY: Final = [STATUS_HISTORY, TRANSFERS, EVENTS]
+APPEND_ONLY: Final = [STATUS_HISTORY, TRANSFERS, EVENTS, REFUND_POLICIES]
 
 
 def _name(table: object) -> str | None:

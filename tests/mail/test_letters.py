@@ -16,11 +16,12 @@ from paysaga.domain.languages import Language
 from paysaga.domain.money import Money
 from paysaga.domain.payment import PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
+from paysaga.domain.zones import zone_of
 from paysaga.events.mail import letters as module
 from paysaga.events.mail.envelope import message, message_id
 from paysaga.events.mail.kinds import MAILS, CustomerMail, mail_of
 from paysaga.events.mail.letters import WORDS, Letter, Letters
-from paysaga.events.mail.words import plain, zone_of
+from paysaga.events.mail.words import plain
 from paysaga.events.shapes import DeclineTold, Method, PaymentData
 from paysaga.mail_settings import Sender
 from tests.fakes import NOON

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import httpx
@@ -483,6 +484,17 @@ class TestOrderService:
         assert [] == counter.starts.started
         assert [code] == [body["code"] for body in counter.refusals.bodies]
         assert [code] == [reason for reason, _ in counter.dead.reasons]
+
+    async def test_its_day_counts(self, opened: Sessions, shop: Shop) -> None:
+        """Refunds depend on it: what is told must be the order's, what is not told is."""
+        counter = Counter(opened, orders=shop.service)
+        order = shop.has("order-1", "cst_1", service_date="2027-02-01")
+
+        await counter.take(an_event(order_id=order, service_date="2028-02-01"))
+        await counter.take(an_event(order_id=order))
+
+        assert ["order_service_date_mismatch"] == [reason for reason, _ in counter.dead.reasons]
+        assert [date(2027, 2, 1)] == [paid.service_date for paid in counter.starts.started]
 
     async def test_it_may_be_away(self, opened: Sessions, shop: Shop) -> None:
         """The order is not refused: it is taken up again."""

@@ -30,6 +30,7 @@ from paysaga.database.tables.reconciliation import (
     DriftRow,
     ReconciliationRow,
 )
+from paysaga.database.tables.refund_policies import REFUND_POLICIES, RefundPolicyRow
 from paysaga.database.tables.sinks import (
     DEAD_LETTERS,
     LANES,
@@ -66,6 +67,7 @@ __all__ = [
     "PAYMENTS",
     "PAYMENT_METHODS",
     "RECONCILIATIONS",
+    "REFUND_POLICIES",
     "SINKS",
     "SINK_REQUESTS",
     "STATUS_HISTORY",
@@ -85,6 +87,7 @@ __all__ = [
     "PaymentMethodRow",
     "PaymentRow",
     "ReconciliationRow",
+    "RefundPolicyRow",
     "SinkRequestRow",
     "SinkRow",
     "StatusHistoryRow",

@@ -1,6 +1,6 @@
 """Payments as they stand, and their attempts."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
@@ -69,6 +69,8 @@ class PaymentRow(Row, table=True):
         check(
             "refunds_within_captured", "amount_refunded + amount_refund_pending <= amount_captured"
         ),
+        check("paid_after_created", "paid_at >= created_at"),
+        check("only_paid_has_moment", "paid_at IS NULL OR amount_captured > 0"),
         check("attempts_within_allowed", "attempts_used BETWEEN 0 AND attempts_allowed"),
         check("succeeded_means_captured", "status <> 'succeeded' OR amount_captured > 0"),
         check("unpaid_means_nothing_captured", f"status NOT IN ({_UNPAID}) OR amount_captured = 0"),
@@ -78,6 +80,7 @@ class PaymentRow(Row, table=True):
         check("only_hosted_has_session", "session_id IS NULL OR is_hosted"),
         check("updated_after_created", "updated_at >= created_at"),
         ForeignKeyConstraint(["customer_id"], ["customers.id"]),
+        ForeignKeyConstraint(["refund_policy_id"], ["refund_policies.id"]),
         UniqueConstraint("intent_id"),
         Index(
             "payments_one_holds_order",
@@ -131,6 +134,9 @@ class PaymentRow(Row, table=True):
     other_intent_id: str | None = None
     other_intent_open: bool
     renewal_failed: bool
+    service_date: date | None = None
+    refund_policy_id: str | None = None
+    paid_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     amount_captured: int = Field(sa_type=MINOR)
     amount_refunded: int = Field(sa_type=MINOR)
     amount_refund_pending: int = Field(sa_type=MINOR)

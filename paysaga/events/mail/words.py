@@ -2,9 +2,8 @@
 
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from paysaga.domain.money import Money
 from paysaga.domain.reasons import Reason
@@ -85,8 +84,3 @@ def plain(text: str) -> str:
         character if unicodedata.category(character)[0] not in "CZ" else " " for character in text
     )
     return " ".join("".join(shown).split())
-
-
-def zone_of(name: str) -> tzinfo:
-    """The zone; UTC is there also on a machine without a list of zones."""
-    return UTC if name == "UTC" else ZoneInfo(name)
