@@ -54,6 +54,19 @@ def book(call: Call, kind: str, source: str, amount: int, currency: str, cost: i
     return str(body["id"])
 
 
+def adjust(
+    call: Call, source: str, amount: int, currency: str, cost: int, told: str, category: str
+) -> Body:
+    """Book what a dispute moves, and answer with it; money that leaves is negative."""
+    identifier = book(call, "adjustment", source, amount, currency, cost)
+    record = call.other("balance_transaction", identifier, "source")
+    record.body |= {"description": told, "reporting_category": category}
+    for fee_detail in record.body["fee_details"]:
+        fee_detail["description"] = "Dispute fee"
+    call.storage.put(record)
+    return record.body
+
+
 def retrieve(call: Call, _params: Expandable) -> Body:
     """Answer with one movement."""
     return _aged(call, call.own("balance_transaction").body)

@@ -30,6 +30,8 @@ class Card:
     attaches: bool = True
     authentication: Authentication = Authentication.NEVER
     refund: str | None = None
+    dispute: str | None = None  # the reason that the cardholder gives
+    inquiry: bool = False  # their bank only asks
 
 
 _A = Authentication
@@ -93,9 +95,11 @@ _CARDS = (
         authentication=_A.LOOKUP_FAILS,
     ),
     Card("4000000000003055", ("threeDSecureOptional",), authentication=_A.IF_ASKED),
-    Card("4000000000000259", ("createDispute",)),
-    Card("4000000000002685", ("createDisputeProductNotReceived",)),
-    Card("4000000000001976", ("createDisputeInquiry",)),
+    Card("4000000000000259", ("createDispute",), dispute="fraudulent"),
+    Card(
+        "4000000000002685", ("createDisputeProductNotReceived",), dispute="product_not_received",
+    ),
+    Card("4000000000001976", ("createDisputeInquiry",), dispute="fraudulent", inquiry=True),
     Card("4000000000005423", ("createIssuerFraudRecord",)),
     Card("4000000000007726", ("pendingRefund",), refund="pending"),
     Card("4000000000005126", ("refundFail",), refund="fails"),

@@ -1,6 +1,6 @@
 """Collecting an intent's money: the charge, and what its outcome makes of the intent."""
 
-from paysaga.simulator import charges, checkout_completion, outcomes
+from paysaga.simulator import chargebacks, charges, checkout_completion, outcomes
 from paysaga.simulator.calls import Call
 from paysaga.simulator.declines import Decline, declined_error
 from paysaga.simulator.events import emit
@@ -60,6 +60,7 @@ def take(call: Call, record: Record, charge: Body) -> None:
     call.storage.put(record)
     emit(call, "charge.succeeded", charge)
     emit(call, "payment_intent.succeeded", record.body)
+    chargebacks.claim(call, charge)
 
 
 def _hold(call: Call, record: Record, charge: Body) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from paysaga.simulator import (
     authentication,
     card_updater,
+    chargebacks,
     checkout_payment,
     deliveries,
     faults,
@@ -54,6 +55,16 @@ class Pay(BaseModel):
     email: str = "buyer@example.com"
 
 
+class Dispute(BaseModel):
+    """What a cardholder tells their bank: of how much (default: all), and why."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] = "fraudulent"
+    amount: Annotated[int, Field(ge=1)] | None = None
+    inquiry: bool = False
+
+
 class Flush(BaseModel):
     """How long to wait until nothing is pending, and whether back-offs and delays are cut short."""
 
@@ -88,6 +99,7 @@ class Control:
             ),
             Route("/payment_methods/{id}/wallet", guarded(self.take_from_wallet), methods=["POST"]),
             Route("/checkout_sessions/{id}/pay", guarded(self.pay), methods=["POST"]),
+            Route("/charges/{id}/dispute", guarded(self.dispute), methods=["POST"]),
             Route("/journal", guarded(self.journal), methods=["GET"]),
             Route("/deliveries", guarded(self.deliveries), methods=["GET"]),
             Route("/webhooks/flush", guarded(self.flush), methods=["POST"]),
@@ -174,6 +186,17 @@ class Control:
         if declined:
             raise HTTPException(declined.status, declined.message)
         return JSONResponse(call.own("checkout.session").body)
+
+    async def dispute(self, request: Request) -> JSONResponse:
+        """Do what a cardholder's bank does, whatever the card; answer with the dispute."""
+        wish = await read(request, Dispute)
+        call = self._simulator.call(target=request.path_params["id"])
+        with self._effect(call):
+            charge = call.own("charge").body
+            if (wish.amount or 1) > charge["amount_captured"]:
+                raise HTTPException(409, "not so much was captured")
+            body = chargebacks.dispute(call, charge, wish.reason, wish.amount, inquiry=wish.inquiry)
+        return JSONResponse(body, 201)
 
     async def journal(self, request: Request) -> JSONResponse:
         """Read the money journal from `after` on."""

@@ -7,6 +7,7 @@ from paysaga.simulator.lists import ListParams
 from paysaga.simulator.storage import Body
 
 _DEPTH = 4
+_SOURCES = {"re": "refund", "du": "dispute"}
 _EXPANDABLE = {
     "payment_intent": {
         "customer": "customer",
@@ -31,6 +32,7 @@ _EXPANDABLE = {
         "charge": "charge",
         "payment_intent": "payment_intent",
     },
+    "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "payment_method": {"customer": "customer"},
     "customer": {"invoice_settings": "", "default_payment_method": "payment_method"},
     "balance_transaction": {"source": "source"},
@@ -81,7 +83,7 @@ def _object(call: Call, node: Body, name: str, kind: str) -> object:
     if not isinstance(value, str):
         return value
     if kind == "source":
-        kind = "refund" if value.startswith("re_") else "charge"
+        kind = _SOURCES.get(value.partition("_")[0], "charge")
     record = call.storage.get(kind, value) or call.storage.get(f"deleted_{kind}", value)
     return record.body if record else value
 

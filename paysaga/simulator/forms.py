@@ -88,6 +88,8 @@ Integer = Annotated[int, BeforeValidator(_integer)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, Field(max_length=5000)]
 Blankable = Annotated[Text | None, BeforeValidator(_blank_is_none)]
+LongText = Annotated[str, Field(max_length=20_000)]
+LongBlankable = Annotated[LongText | None, BeforeValidator(_blank_is_none)]
 Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
 
 

@@ -1,6 +1,6 @@
 """PaymentIntents: created, changed, captured, canceled. Confirming has its own module."""
 
-from paysaga.simulator import charges, checkout_completion, confirmation, journal
+from paysaga.simulator import chargebacks, charges, checkout_completion, confirmation, journal
 from paysaga.simulator.access import shown
 from paysaga.simulator.calls import Call
 from paysaga.simulator.currencies import check_amount, checked_currency, not_positive
@@ -134,6 +134,7 @@ def capture(call: Call, params: CaptureIntent) -> Body:
     emit(call, "charge.captured", charge.body, {"captured": False})
     emit(call, "payment_intent.succeeded", body)
     checkout_completion.capture(call, record)
+    chargebacks.claim(call, charge.body)
     return body
 
 

@@ -24,6 +24,8 @@ class Knobs(BaseModel):
     balance_delay_seconds: Annotated[float, Field(ge=0, le=86_400)]
     requests_per_second: Annotated[int, Field(ge=0)]
     debit_settle_seconds: Annotated[float, Field(ge=0, le=86_400)] = 2.0
+    dispute_open_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    dispute_settle_seconds: Annotated[float, Field(ge=0, le=86_400)] = 2.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -11,6 +11,8 @@ from paysaga.simulator import (
     checkout_payment,
     checkout_sessions,
     customers,
+    dispute_bodies,
+    disputes,
     events,
     intent_params,
     intents,
@@ -151,6 +153,12 @@ _OPERATIONS = (
     Operation("refunds.retrieve", "GET", "refunds/{}", Expandable, refunds.retrieve),
     Operation("refunds.update", "POST", "refunds/{}", refunds.UpdateRefund, refunds.update),
     Operation("refunds.cancel", "POST", "refunds/{}/cancel", Expandable, refunds.cancel),
+    Operation("disputes.list", "GET", "disputes", dispute_bodies.ListDisputes, disputes.list_all),
+    Operation("disputes.retrieve", "GET", "disputes/{}", Expandable, disputes.retrieve),
+    Operation(
+        "disputes.update", "POST", "disputes/{}", dispute_bodies.UpdateDispute, disputes.update
+    ),
+    Operation("disputes.close", "POST", "disputes/{}/close", Expandable, disputes.close),
     Operation("events.list", "GET", "events", events.ListEvents, events.list_all),
     Operation("events.retrieve", "GET", "events/{}", Expandable, events.retrieve),
     Operation(

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from paysaga.simulator import journal
+from paysaga.simulator import chargebacks, journal
 from paysaga.simulator.calls import Call
 from paysaga.simulator.cards import BY_NUMBER
 from paysaga.simulator.currencies import not_positive, shown
@@ -133,7 +133,7 @@ def _refundable_charge(call: Call, params: CreateRefund) -> Record:
         raise invalid(
             f"Charge {charge.id} has not been captured. Cancel its PaymentIntent instead.",
         )
-    if charge.body["disputed"]:
+    if chargebacks.forbids_refunds(call, charge.id):
         raise invalid(f"Charge {charge.id} has been charged back.", code="charge_disputed")
     return charge
 

@@ -61,8 +61,26 @@ def tell_updated(call: Call, refund: Body, previous: Body) -> None:
         emit(call, kind, refund, previous)
 
 
+def lose_pending(call: Call, charge: str) -> None:
+    """Fail the refunds of a charge that its bank takes back: nothing of them has moved."""
+    for refund in call.storage.page("refund", [("charge = ?", charge)], limit=100).records:
+        if refund.body["status"] != "pending":
+            continue
+        del refund.body["pending_reason"]
+        refund.body |= {
+            "failure_reason": "charge_for_pending_refund_disputed",
+            "status": "failed",
+        }
+        call.storage.put(refund)
+        journal.write(call, "refund.lost", refund.body, refund.body["amount"])
+        tell_updated(call, refund.body, {"status": "pending"})
+        emit(call, "refund.failed", refund.body)
+
+
 def _succeed(call: Call) -> None:
     refund = call.own("refund")
+    if refund.body["status"] != "pending":
+        return  # its charge was disputed meanwhile
     charge = call.other("charge", refund.body["charge"], "charge")
     pay_out(call, refund, charge)
     refund.body["status"] = "succeeded"

@@ -1,10 +1,12 @@
 """Steps that happen on their own after a while, such as a pending refund that succeeds."""
 
-from paysaga.simulator import checkout_sessions, debits, settlement
+from paysaga.simulator import chargebacks, checkout_sessions, debits, settlement
 from paysaga.simulator.simulator import Simulator
 from paysaga.simulator.storage import Storage
 
-_STEPS = settlement.STEPS | debits.STEPS | checkout_sessions.STEPS
+_STEPS = settlement.STEPS | debits.STEPS | checkout_sessions.STEPS | chargebacks.STEPS
+# A deadline is no work that waits to be done.
+_IS_DEADLINE = "step IN ('expire_session', 'lapse_dispute')"
 
 
 def fire_due(simulator: Simulator) -> int:
@@ -27,11 +29,11 @@ def next_due_at(storage: Storage) -> float | None:
 
 
 def hasten(storage: Storage, now: float) -> None:
-    """Make every waiting step due now; a deadline is no work that waits to be done."""
-    storage.execute("UPDATE timers SET due_at = ? WHERE step != 'expire_session'", (now,))
+    """Make every waiting step due now, but for deadlines."""
+    storage.execute(f"UPDATE timers SET due_at = ? WHERE NOT {_IS_DEADLINE}", (now,))  # noqa: S608
 
 
 def waiting(storage: Storage, now: float) -> int:
     """Count the steps still to come; of deadlines only those that are over."""
-    counted = "SELECT count(*) FROM timers WHERE step != 'expire_session' OR due_at <= ?"
+    counted = f"SELECT count(*) FROM timers WHERE NOT {_IS_DEADLINE} OR due_at <= ?"  # noqa: S608
     return int(storage.execute(counted, (now,)).fetchone()[0])
