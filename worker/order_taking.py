@@ -17,6 +17,7 @@ from paysaga.database.saved_methods import SavedMethods
 from paysaga.database.sinks import Sinks
 from paysaga.domain.money import AmountRefused, check_chargeable
 from paysaga.domain.payment import PaymentState
+from paysaga.domain.sink import Repeat
 from paysaga.events.amqp import AmqpTarget
 from paysaga.events.broker import Exchange
 from paysaga.events.delivery import Answer, Verdict
@@ -181,8 +182,12 @@ class OrderTaking:
                 log.warning("the result of an order is not told again", payment_id=state.id)
                 return
             raise NotYet("its result is not shown yet")
-        if await self._desk.sinks.may_be_repeated("snk_amqp", events[-1]):
-            _confirmed(await self._results.deliver(published(events[-1])))
+        match await self._desk.sinks.repeat_of("snk_amqp", events[-1]):
+            case Repeat.NOW:
+                _confirmed(await self._results.deliver(published(events[-1])))
+            case Repeat.SOON:
+                # Who has just heard it and asks again would else hear no more.
+                raise NotYet("its result is about to be told")
 
     async def _start(self, order: StockConfirmed, asked: Asked) -> None:
         """Start the payment, and wait until it is written down: from then on its events tell."""

@@ -11,7 +11,7 @@ from paysaga.database.paging import cursor, place
 from paysaga.database.tables import DEAD_LETTERS, LANES, SINKS
 from paysaga.domain.message import Message
 from paysaga.domain.outbox import OutboxEvent, Place, is_ahead
-from paysaga.domain.sink import DeadLetter, Sink, SinkStatus
+from paysaga.domain.sink import DeadLetter, Repeat, Sink, SinkStatus
 
 
 class Waiting(Message):
@@ -83,21 +83,23 @@ class Sinks:
         async with reading(self._sessions) as session:
             return [sink_of(row) for row in await session.execute(_UNTOLD)]
 
-    async def may_be_repeated(self, sink_id: str, event: OutboxEvent) -> bool:
-        """Whether another copy of the event overtakes nothing: the sink has handed it over.
+    async def repeat_of(self, sink_id: str, event: OutboxEvent) -> Repeat:
+        """Whether another copy of the event overtakes nothing.
 
         One that is paused or removed, or does not want it, is not to be told at all; if there never
         was a sink nobody else tells.
         """
         sink = await self.sink(sink_id)
         if sink is None:
-            return True
-        wants = sink.status is SinkStatus.ACTIVE and sink.wants(event.type)
-        if not wants or is_ahead(event.place, sink.place):
-            return False
+            return Repeat.NOW
+        if sink.status is not SinkStatus.ACTIVE or not sink.wants(event.type):
+            return Repeat.NO
+        if is_ahead(event.place, sink.place):
+            return Repeat.NO if sink.failing_since else Repeat.SOON
         lane = {"this_id": sink_id, "this_object": event.object_id}
         async with reading(self._sessions) as session:
-            return (await session.execute(_LANE, lane)).first() is None
+            waits = (await session.execute(_LANE, lane)).first() is not None
+        return Repeat.NO if waits else Repeat.NOW
 
     async def waiting(self, sink_id: str) -> Waiting:
         """What does not go its way at a sink."""

@@ -49,6 +49,18 @@ class DeadLetterReason(StrEnum):
     GAVE_UP = "gave_up"  # it was tried for `PATIENCE`
 
 
+class Repeat(StrEnum):
+    """Whether an event that a sink has in its care may be told by somebody else once more.
+
+    `now`: it was handed over. `soon`: it is about to be, or was and that is not written down yet.
+    `no`: it waits for the end of some trouble, and is told then; or nobody is to be told.
+    """
+
+    NOW = "now"
+    SOON = "soon"
+    NO = "no"
+
+
 class Sink(Message):
     """A sink as its row has it. The secrets are for signing only, and shown once.
 

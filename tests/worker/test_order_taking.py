@@ -241,9 +241,13 @@ class TestAgain:
             await counter.take(event)
             given.append((what, len(counter.results.given)))
 
-        await told("behind")
-        [*_, last] = await counter.desk.outbox.after(None, 9)
-        await SinkProgress(opened).note(begun, Step(place=last.place, at=NOON))
+        [first, *_, last] = await counter.desk.outbox.after(None, 9)
+        stuck = Step(place=first.place, failures=1, failing_since=NOON, at=NOON)
+        await SinkProgress(opened).note(begun, stuck)
+        await told("in trouble")
+        failing = await counter.desk.sinks.sink(begun.id)
+        assert failing is not None
+        await SinkProgress(opened).note(failing, Step(place=last.place, at=NOON))
         await told("handed over")
         await changes.change(begun.id, {"status": SinkStatus.PAUSED}, NOON)
         await told("paused")
@@ -259,12 +263,30 @@ class TestAgain:
         await told("waits on its own")
 
         assert [
-            ("behind", 0),
+            ("in trouble", 0),
             ("handed over", 1),
             ("paused", 1),
             ("not wanted", 1),
             ("waits on its own", 1),
         ] == given
+
+    async def test_who_has_just_heard_it_may_ask_again(
+        self, counter: Counter, opened: Sessions
+    ) -> None:
+        """The sink has told it, and not yet written that down: the copy comes a moment later."""
+        event = an_event()
+        await counter.take(event)
+        await counter.goes_on(*succeeded(counter.starts.started[0])[1:])
+        begun = await configured(opened)
+        await until(lambda: shown(counter, 3))
+
+        with pytest.raises(NotYet, match="about to be told"):
+            await counter.take(event)
+        [*_, last] = await counter.desk.outbox.after(None, 9)
+        await SinkProgress(opened).note(begun, Step(place=last.place, at=NOON))
+        await counter.take(event)
+
+        assert [last.id] == [each.id for each in counter.results.given]
 
     async def test_so_is_one_without_money(self, counter: Counter) -> None:
         """Given up is a result, too."""
