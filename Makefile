@@ -30,9 +30,9 @@ demo: $(VENV)/installed-demo ## the whole service with a little shop; ONCE=1 end
 demo-reset: $(VENV)/installed-demo ## forget what the demo has kept in .paysaga/
 	@$(BIN)/python -m paysaga.demo --reset
 
-# Much of the time is spent waiting for servers and processes: on two cores four are at work.
+# Much of the time is spent waiting for servers and processes: on two cores three are at work.
 test: $(VENV)/installed-dev ## the tests, under 10 minutes; COVERAGE=1 tells, too, what they leave out
-	@$(PYTEST) -n 4 -m "not full" $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
+	@$(PYTEST) -n 3 -m "not full" $(if $(COVERAGE),--cov --cov-report=) $(ARGS)
 ifdef COVERAGE
 	@$(BIN)/coverage report --skip-covered
 	@$(BIN)/coverage report --include='workflows/*,paysaga/domain/*' --show-missing --skip-covered --fail-under=100

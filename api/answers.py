@@ -18,8 +18,7 @@ from api.refusals import (
 from api.views import Links, MethodView, PaymentView, RefundQuoteView, status_facts
 from paysaga.domain.payment import PaymentState, PaymentStatus
 from paysaga.domain.reasons import Reason
-from paysaga.domain.refund_policy import Asker, RefundPolicy
-from paysaga.domain.refund_quote import quoted
+from paysaga.domain.refund_quote import RefundQuote
 from paysaga.settings import Settings
 from paysaga.starting.payments import payment_address
 from paysaga.tokens import Role
@@ -74,21 +73,17 @@ def payment_view(settings: Settings, caller: Caller, state: PaymentState) -> Pay
     )
 
 
-def quote_view(
-    caller: Caller, state: PaymentState, policy: RefundPolicy, at: datetime
-) -> RefundQuoteView:
-    """What goes back to this caller under these terms."""
-    asked_by = Asker.CUSTOMER if caller.only_customer else Asker.SHOP
-    quote = quoted(state, policy, asked_by, at)
+def quote_view(payment_id: str, quote: RefundQuote, policy: str, at: datetime) -> RefundQuoteView:
+    """What goes back, as it is told."""
     return RefundQuoteView(
-        payment_id=state.id,
+        payment_id=payment_id,
         amount=quote.money.minor,
         currency=quote.money.currency,
         percent=quote.percent,
         why=quote.why,
         until=quote.until,
         amount_left=quote.left.minor,
-        policy=policy.name,
+        policy=policy,
         at=at,
     )
 

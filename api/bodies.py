@@ -6,6 +6,7 @@ from fastapi import Header
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from paysaga.domain.payment import PaymentStatus
+from paysaga.domain.refund_policy import Asker
 from paysaga.starting.orders import Body, CustomerId, MethodId, OrderId
 
 PAYMENT_ID_PATTERN: Final = r"^pay_[a-z2-7]{26}$"
@@ -46,6 +47,16 @@ class StatusQuestion(BaseModel):
 
     wait: Annotated[int, Field(ge=0, le=30, description="seconds")] = 0
     version: Annotated[int, Field(ge=0)] | None = None
+
+
+class QuoteQuestion(BaseModel):
+    """For whom a refund would be asked. A storefront shows its customers what is theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asked_by: Annotated[
+        Asker | None, Field(description="`customer` or `shop`; whoever asks, if it is left out")
+    ] = None
 
 
 class CaptureBody(Body):

@@ -14,6 +14,7 @@ from api.bodies import (
     CaptureBody,
     IdempotencyKey,
     PaymentFilter,
+    QuoteQuestion,
     RetryOrder,
     StatusQuestion,
 )
@@ -21,7 +22,7 @@ from api.changing import Changing
 from api.connections import Here
 from api.declines import CustomerAddress
 from api.documents import READ, SEEN, attempted, changed, problems
-from api.refusals import Missing
+from api.refusals import Forbidden, Missing
 from api.returning import back_to_the_shop
 from api.starting import Start
 from api.views import (
@@ -34,6 +35,9 @@ from api.views import (
     StatusView,
 )
 from api.visible import Merchant, Payer, PaymentId, VisiblePayment, Who
+from paysaga.domain.reasons import Reason
+from paysaga.domain.refund_policy import Asker
+from paysaga.domain.refund_quote import quoted
 from paysaga.starting.orders import CheckoutOrder, PaymentOrder
 
 router: Final = APIRouter(prefix="/payments", tags=["payments"])
@@ -138,11 +142,22 @@ async def get_payment_history(here: Here, who: Who, payment: VisiblePayment) -> 
 
 
 @router.get("/{payment_id}/refund-quote", operation_id="quote_refund", responses=SEEN)
-async def quote_refund(here: Here, who: Who, payment: VisiblePayment) -> RefundQuoteView:
+async def quote_refund(
+    here: Here, who: Who, payment: VisiblePayment, wanted: Annotated[QuoteQuestion, Query()]
+) -> RefundQuoteView:
     """What goes back if a refund is asked for now, and why. Nothing is promised by asking."""
+    own = Asker.CUSTOMER if who.only_customer else Asker.SHOP
+    asked_by = wanted.asked_by or own
+    if own is Asker.CUSTOMER is not asked_by:
+        raise Forbidden("What the shop may give back is not told to customers.")
     pinned = payment.refund_policy_id
     policy = await here.reads.refund_policy(pinned) if pinned else None
-    return quote_view(who, payment, policy or here.settings.refund_policy, datetime.now(UTC))
+    terms = policy or here.settings.refund_policy
+    history = await here.reads.history(payment.id)
+    elsewhere = any(entry.reason is Reason.REFUND_ABANDONED for entry in history)
+    at = datetime.now(UTC)
+    quote = quoted(payment, terms, asked_by, at, settled_elsewhere=elsewhere)
+    return quote_view(payment.id, quote, terms.name, at)
 
 
 @router.post(

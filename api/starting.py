@@ -26,7 +26,7 @@ from paysaga.starting.calls import (
 from paysaga.starting.customers import check_customer
 from paysaga.starting.methods import Chosen, chosen
 from paysaga.starting.orders import CheckoutOrder, PaymentOrder
-from paysaga.starting.payments import Asked, Terms, payment_for
+from paysaga.starting.payments import Asked, Findings, payment_for
 from paysaga.starting.prices import Price, price_at_shop
 from paysaga.tokens import Role
 
@@ -164,7 +164,7 @@ class Start:
     async def _payment(self, price: Price, method: Chosen | None) -> Payment:
         settings, order = self._here.settings, self._order
         known_as = method and method.gateway_customer_id
-        terms = Terms(
+        found = Findings(
             price=price,
             method=method,
             gateway_customer_id=known_as
@@ -173,7 +173,7 @@ class Start:
             attempts=settings.payment_attempts,
         )
         page = self._page(order) if isinstance(order, CheckoutOrder) else None
-        return payment_for(settings, self._asked, order, terms, page)
+        return payment_for(settings, self._asked, order, found, page)
 
     def _page(self, order: CheckoutOrder) -> HostedPage:
         return HostedPage(

@@ -4,15 +4,17 @@ All three POSTs are idempotent by our payment id. 2xx is a yes with the order as
 and 410 are a documented no; everything else means: ask again later.
 """
 
-from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 from pydantic import StrictInt, ValidationError
 
 from paysaga.domain.message import Message
 from paysaga.domain.money import Currency, Money
+from paysaga.domain.service_date import ServiceDate
+
+Told = TypeVar("Told", bound="Order")
 
 REFUSALS: Final = frozenset({404, 409, 410})
 
@@ -27,7 +29,7 @@ class OrderStatus(StrEnum):
 
 
 class Order(Message):
-    """The shop's word on an order: its price, its owner and its date are what counts."""
+    """The shop's word on an order: its price and its owner are what counts."""
 
     order_id: str
     customer_id: str
@@ -35,12 +37,17 @@ class Order(Message):
     currency: Currency
     status: OrderStatus
     payment_id: str | None = None
-    service_date: date | None = None
 
     @property
     def money(self) -> Money:
         """The order's price."""
         return Money(minor=self.amount, currency=self.currency)
+
+
+class DatedOrder(Order):
+    """What is asked before a payment starts. Later its day decides nothing, and may be anything."""
+
+    service_date: ServiceDate | None = None
 
 
 class OrderServiceUnavailable(Exception):
@@ -53,13 +60,13 @@ class OrderService:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def look(self, order_id: str) -> Order | None:
+    async def look(self, order_id: str) -> DatedOrder | None:
         """The order as it stands; `None` if there is none."""
-        return await self._ask("GET", f"/orders/{order_id}", None)
+        return await self._ask(DatedOrder, "GET", f"/orders/{order_id}", None)
 
     async def reserve(self, order_id: str, payment_id: str) -> Order | None:
         """Keep the order for this payment."""
-        return await self._ask("POST", f"/orders/{order_id}/reserve", payment_id)
+        return await self._ask(Order, "POST", f"/orders/{order_id}/reserve", payment_id)
 
     async def confirm(self, order_id: str, payment_id: str) -> Order | None:
         """The order is paid.
@@ -67,7 +74,7 @@ class OrderService:
         Raises:
             OrderServiceUnavailable: Also if the yes comes with an order that says otherwise.
         """
-        order = await self._ask("POST", f"/orders/{order_id}/confirm", payment_id)
+        order = await self._ask(Order, "POST", f"/orders/{order_id}/confirm", payment_id)
         if order and (order.status is not OrderStatus.PAID or order.payment_id != payment_id):
             raise OrderServiceUnavailable(
                 f"order {order_id} was confirmed, but is {order.status} for {order.payment_id}"
@@ -76,9 +83,11 @@ class OrderService:
 
     async def release(self, order_id: str, payment_id: str) -> Order | None:
         """The order is not kept any longer."""
-        return await self._ask("POST", f"/orders/{order_id}/release", payment_id)
+        return await self._ask(Order, "POST", f"/orders/{order_id}/release", payment_id)
 
-    async def _ask(self, method: str, path: str, payment_id: str | None) -> Order | None:
+    async def _ask(
+        self, kind: type[Told], method: str, path: str, payment_id: str | None
+    ) -> Told | None:
         body = {"payment_id": payment_id} if payment_id else None
         try:
             answer = await self._http.request(method, path, json=body)
@@ -89,6 +98,8 @@ class OrderService:
         if not answer.is_success:
             raise OrderServiceUnavailable(f"{answer.status_code} to {method} {path}")
         try:
-            return Order.model_validate_json(answer.content)
+            return kind.model_validate_json(answer.content)
         except ValidationError as error:
-            raise OrderServiceUnavailable(f"an answer we do not know to {method} {path}") from error
+            fields = ", ".join(str(found["loc"][0]) for found in error.errors() if found["loc"])
+            told = f"an answer we do not know to {method} {path} ({fields or 'no JSON'})"
+            raise OrderServiceUnavailable(told) from error

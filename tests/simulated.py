@@ -101,7 +101,7 @@ async def gateway(
         return
     key = os.environ["STRIPE_TEST_KEY"]
     assert "_test_" in key, "STRIPE_TEST_KEY must be a test key"
-    http = stripe.HTTPXClient(timeout=httpx.Timeout(25, connect=5))
+    http = stripe.HTTPXClient(timeout=httpx.Timeout(25, connect=30))
     async with httpx.AsyncClient(base_url="http://127.0.0.1:1/no-control-api") as control:
         yield Simulated(
             "https://hooks.stripe.com",
@@ -148,7 +148,7 @@ async def running_simulator(
     config = uvicorn.Config(checked, log_level="warning")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    http = stripe.HTTPXClient(timeout=httpx.Timeout(2, connect=2))
+    http = stripe.HTTPXClient(timeout=httpx.Timeout(2, connect=30))
     # The server closes a connection that was idle for 5 s: we do not begin on one at that moment.
     limits = httpx.Limits(keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=f"{url}/_control", timeout=10, limits=limits) as control:

@@ -73,7 +73,8 @@ class StripeCli:
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
-        assert 0 == process.returncode, said.decode()
+        # Having said so it may still panic at its own goodbye: its exit code says less.
+        assert "Trigger succeeded" in said.decode(), said.decode()
 
 
 def stripe_program() -> str:

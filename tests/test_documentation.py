@@ -521,7 +521,7 @@ class TestOtherPages:
         assert len(rows) >= 3
 
     def test_operators_are_told_of_every_repair(self) -> None:
-        """The runbook has what `payment-cli repair` takes, and nothing else."""
+        """The runbook has what `payment-cli payments repair` takes, and nothing else."""
         rows = _table("docs/operating.md", after="### Repairs")
 
         assert [kind.value for kind in RepairKind] == [row[0].strip("`") for row in rows]

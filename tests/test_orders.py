@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date
 
 import httpx
 import pytest
@@ -189,3 +190,33 @@ class TestAskAgain:
             await service.look("order-1")
 
         assert "500 to GET /orders/order-1" == str(away.value)
+
+
+class TestDay:
+    @pytest.mark.parametrize("told", ["2027-02-01T10:00:00Z", 0, 1801440000, "", "soon"])
+    async def test_a_moment_is_no_day(
+        self, service: OrderService, shop: Shop, told: object
+    ) -> None:
+        """Which day a moment is on depends on who reads it: it is refused, by the field's name."""
+        shop.answer = httpx.Response(200, json=ORDER | {"service_date": told})
+
+        with pytest.raises(OrderServiceUnavailable, match="service_date"):
+            await service.look("order-1")
+
+    async def test_later_it_decides_nothing(self, service: OrderService, shop: Shop) -> None:
+        """A shop that says something else once the money has moved is heard all the same."""
+        shop.answer = httpx.Response(200, json=ORDER | {"status": "paid", "service_date": "soon"})
+
+        confirmed = await service.confirm("order-1", "pay_1")
+
+        assert confirmed is not None
+        assert OrderStatus.PAID is confirmed.status
+
+    async def test_the_order_s_day(self, service: OrderService, shop: Shop) -> None:
+        """As it was told; an order without one is for no day."""
+        shop.answer = httpx.Response(200, json=ORDER | {"service_date": "2028-02-29"})
+        dated = await service.look("order-1")
+        shop.answer = 200
+        undated = await service.look("order-1")
+
+        assert [date(2028, 2, 29), None] == [it and it.service_date for it in (dated, undated)]

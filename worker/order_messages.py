@@ -10,6 +10,7 @@ from paysaga.domain.cards import holds_card_number, json_holds_card_number
 from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.message import Message
 from paysaga.domain.money import Currency, Money
+from paysaga.domain.service_date import ServiceDate
 from paysaga.settings import Environment, Settings
 from paysaga.starting.fields import field_of, what_is_wrong
 from paysaga.starting.orders import (
@@ -20,7 +21,6 @@ from paysaga.starting.orders import (
     MethodId,
     OrderId,
     PaymentOrder,
-    ServiceDate,
     WebAddress,
 )
 from paysaga.starting.payments import Asked

@@ -16,6 +16,7 @@ from paysaga.database.reads import Reads
 from paysaga.database.saved_methods import SavedMethods
 from paysaga.database.sinks import Sinks
 from paysaga.domain.money import AmountRefused, check_chargeable
+from paysaga.domain.outbox import OutboxEvent
 from paysaga.domain.payment import PaymentState
 from paysaga.domain.sink import Repeat
 from paysaga.events.amqp import AmqpTarget
@@ -29,7 +30,7 @@ from paysaga.starting.customers import check_customer
 from paysaga.starting.declines import DeclineGuard
 from paysaga.starting.limits import AttemptLimit
 from paysaga.starting.methods import chosen
-from paysaga.starting.payments import Asked, Terms, correlation_id, payment_for
+from paysaga.starting.payments import Asked, Findings, correlation_id, payment_for
 from paysaga.starting.prices import Price, price_at_shop
 from paysaga.starting.refusals import NotStarted, OrderHasPayment
 from paysaga.starting.runs import Starts
@@ -45,6 +46,8 @@ from worker.order_messages import (
 
 # Between looks for a row that its run is about to write: some seconds in all.
 _LOOKS: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 1.0)
+# Between looks whether a sink has written down what it has just told: some seconds in all.
+_NOTED_WITHIN: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0)
 # A reader sees an event as soon as those before it are written; long after that it is gone.
 _SHOWN_WITHIN: Final = timedelta(minutes=10)
 
@@ -182,17 +185,26 @@ class OrderTaking:
                 log.warning("the result of an order is not told again", payment_id=state.id)
                 return
             raise NotYet("its result is not shown yet")
-        match await self._desk.sinks.repeat_of("snk_amqp", events[-1]):
-            case Repeat.NOW:
-                _confirmed(await self._results.deliver(published(events[-1])))
-            case Repeat.SOON:
-                # Who has just heard it and asks again would else hear no more.
-                raise NotYet("its result is about to be told")
+        if await self._may_be_repeated(events[-1]):
+            _confirmed(await self._results.deliver(published(events[-1])))
+
+    async def _may_be_repeated(self, event: OutboxEvent) -> bool:
+        """Whether the sink has told it. If it has not, even after a while, it does in its turn.
+
+        Who asks because they have just heard it asks before that is written down: were the answer
+        no at once, they would hear no more.
+        """
+        for pause in (*_NOTED_WITHIN, None):
+            repeat = await self._desk.sinks.repeat_of("snk_amqp", event)
+            if repeat is not Repeat.LATER or pause is None:
+                break
+            await asyncio.sleep(pause)
+        return repeat is Repeat.NOW
 
     async def _start(self, order: StockConfirmed, asked: Asked) -> None:
         """Start the payment, and wait until it is written down: from then on its events tell."""
-        terms = await self._terms(order, asked)
-        payment = payment_for(self._desk.settings, asked, order.as_order, terms)
+        found = await self._findings(order, asked)
+        payment = payment_for(self._desk.settings, asked, order.as_order, found)
         try:
             await self._desk.starts.begin(payment)
         except StartedBefore:
@@ -207,7 +219,7 @@ class OrderTaking:
             raise NotYet("its run has written nothing so far")
         log.info("an order is taken", order_id=order.order_id)
 
-    async def _terms(self, order: StockConfirmed, asked: Asked) -> Terms:
+    async def _findings(self, order: StockConfirmed, asked: Asked) -> Findings:
         """All that can be refused is refused here: nothing has been started yet.
 
         Raises:
@@ -229,7 +241,7 @@ class OrderTaking:
         await desk.declines.check(order.customer_id, method.token, None)
         await desk.attempts.count(order.customer_id, asked.payment_id)
         known_as = method.gateway_customer_id
-        return Terms(
+        return Findings(
             price=price,
             method=method,
             gateway_customer_id=known_as or await desk.reads.gateway_customer(order.customer_id),

@@ -29,8 +29,9 @@ _NEXT: Final = {
         " reminded a day before the end shown here, and then the hold is let go."
     ),
     PaymentStatus.NEEDS_OPERATOR: (
-        "**A person must decide.** `payment-cli why` shows what was found and what may be done;"
-        " `payment-cli repair` does it. The repair's run looks at the gateway with each nudge."
+        "**A person must decide.** `payment-cli payments why` shows what was found and what may be"
+        " done; `payment-cli payments repair` does it. The repair's run looks at the gateway with"
+        " each nudge."
     ),
     PaymentStatus.SUCCEEDED: "Nothing: the money is there.",
     PaymentStatus.FAILED: "Nothing: all attempts are used up, and no money can move any more.",
@@ -66,8 +67,8 @@ _NEXT_BY_REASON: Final = {
     ),
     Reason.REFUND_PENDING: "The gateway is paying the customer back; it is looked at.",
     Reason.REFUND_FAILED: (
-        "**The refund failed.** `payment-cli why` shows why. Refund again (`payment-cli repair`),"
-        " or pay back by other means and abandon this one."
+        "**The refund failed.** `payment-cli payments why` shows why. Refund again"
+        " (`payment-cli payments repair`), or pay back by other means and abandon this one."
     ),
 }
 # A hold that ends before the shop wants it to.

@@ -130,7 +130,9 @@ def call_an_operator(payment_id: str, reason: Reason) -> None:
     """Have everybody's alerts hear of a payment that a person must look at."""
     told = {"payment_id": payment_id, "reason": reason.value}
     workflow.logger.error(
-        "the payment needs an operator: payment-cli why %s says what to do", payment_id, extra=told
+        "the payment needs an operator: payment-cli payments why %s says what to do",
+        payment_id,
+        extra=told,
     )
     workflow.metric_meter().create_counter(
         "paysaga_needs_operator", "payments that were parked for a person"

@@ -67,12 +67,12 @@ class PaymentsApi:
     def repair(self, payment_id: str, order: Answer, *, key: str) -> Answer:
         """Decide what becomes of it."""
         path = f"/admin/payments/{quote(payment_id, safe='')}/repair"
-        return self._told(path, order, key, look=f"why {payment_id}")
+        return self._told(path, order, key, look=f"payments why {payment_id}")
 
     def approve(self, payment_id: str, order: Answer, *, key: str) -> Answer:
         """Agree with what was proposed."""
         path = f"/admin/payments/{quote(payment_id, safe='')}/repair/approve"
-        return self._told(path, order, key, look=f"why {payment_id}")
+        return self._told(path, order, key, look=f"payments why {payment_id}")
 
     def reconcile(self, period: Answer, *, key: str) -> Answer:
         """Compare a period. Twice does no harm."""

@@ -37,11 +37,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-payments = typer.Typer(help="Look at payments; capture what is held.", no_args_is_help=True)
+payments = typer.Typer(
+    help="Look at payments, repair them, capture what is held.", no_args_is_help=True
+)
 temporal = typer.Typer(help="Prepare Temporal.", no_args_is_help=True)
 app.add_typer(payments, name="payments")
 app.add_typer(temporal, name="temporal")
-repairs.install(app)
+repairs.install(payments)
 finance.install(app)
 webhooks.install(app)
 events.install(app)

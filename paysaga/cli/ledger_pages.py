@@ -16,7 +16,7 @@ _SIDES: Final = (
 _REMEDIES: Final = {
     "none": "nothing: a person must look",
     "nudged": "its run was made to look",
-    "repair_opened": "its repair was opened (payment-cli why)",
+    "repair_opened": "its repair was opened (payment-cli payments why)",
 }
 
 

@@ -13,11 +13,11 @@ Why = Annotated[str, typer.Option(help="Why; it stands in the payment's history.
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
-def install(app: typer.Typer) -> None:
+def install(payments: typer.Typer) -> None:
     """Add the commands."""
-    app.command("why")(why)
-    app.command("repair")(repair)
-    app.command("approve")(approve)
+    payments.command("why")(why)
+    payments.command("repair")(repair)
+    payments.command("approve")(approve)
 
 
 def why(payment_id: PaymentId, *, json: Json = False) -> None:

@@ -63,7 +63,7 @@ def why(told: dict[str, Any]) -> None:
 def _proposed(payment_id: str, proposal: dict[str, Any] | None) -> str:
     if proposal is None:
         return ""
-    agree = f"payment-cli approve {payment_id} {proposal['number']} --why ..."
+    agree = f"payment-cli payments approve {payment_id} {proposal['number']} --why ..."
     return f"{proposal['note']}, by {proposal['by']}. To agree: {agree}"
 
 
@@ -71,9 +71,11 @@ _OUTCOMES: Final = {
     "done": "Done.",
     "proposed": (
         "Proposed: it is carried out when a second person agrees.\n"
-        "They see it, and the command to agree with, in: payment-cli why {id}"
+        "They see it, and the command to agree with, in: payment-cli payments why {id}"
     ),
-    "under_way": "Under way: the gateway has not answered yet. payment-cli why tells the rest.",
+    "under_way": (
+        "Under way: the gateway has not answered yet. payment-cli payments why tells the rest."
+    ),
 }
 
 

@@ -37,6 +37,7 @@ from paysaga.client.exchange import Retries
 from paysaga.client.orders import CheckoutOrder, CustomerChange, PaymentOrder, RetryOrder, SaveOrder
 from paysaga.client.webhooks import verified
 from paysaga.client.words import (
+    Asker,
     AttemptStatus,
     CaptureMethod,
     EventType,
@@ -46,6 +47,7 @@ from paysaga.client.words import (
 )
 
 __all__ = [
+    "Asker",
     "AsyncPaysaga",
     "Attempt",
     "AttemptStatus",

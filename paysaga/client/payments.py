@@ -4,7 +4,7 @@ from paysaga.client.answers import History, Payment, PaymentPage, PaymentStandin
 from paysaga.client.calls import Call, change, look, part
 from paysaga.client.operations import Found, Iteration, Operation, Reading
 from paysaga.client.orders import CaptureOrder, CheckoutOrder, PaymentOrder, RetryOrder
-from paysaga.client.words import PaymentStatus
+from paysaga.client.words import Asker, PaymentStatus
 
 
 class Payments:
@@ -106,9 +106,15 @@ class Payments:
         return look(History, f"{_payment(payment_id)}/history")
 
     @Operation
-    def quote_refund(self, payment_id: str) -> Call[RefundQuote]:
-        """What goes back if a refund is asked for now. Nothing is promised by asking."""
-        return look(RefundQuote, f"{_payment(payment_id)}/refund-quote")
+    def quote_refund(self, payment_id: str, *, asked_by: Asker | None = None) -> Call[RefundQuote]:
+        """What goes back if a refund is asked for now. Nothing is promised by asking.
+
+        Args:
+            payment_id: The payment.
+            asked_by: Of a storefront: the customer, for what is shown to them. Else whoever asks.
+        """
+        path = f"{_payment(payment_id)}/refund-quote"
+        return look(RefundQuote, path, {"asked_by": asked_by})
 
     @Operation
     def retry_payment(

@@ -32,6 +32,13 @@ class AttemptStatus(StrEnum):
     ABANDONED = "abandoned"
 
 
+class Asker(StrEnum):
+    """Who asks for a refund: the customer, or the shop for them."""
+
+    CUSTOMER = "customer"
+    SHOP = "shop"
+
+
 class Fulfillment(StrEnum):
     """What the order service has said of the paid order."""
 

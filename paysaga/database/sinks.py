@@ -86,20 +86,20 @@ class Sinks:
     async def repeat_of(self, sink_id: str, event: OutboxEvent) -> Repeat:
         """Whether another copy of the event overtakes nothing.
 
-        One that is paused or removed, or does not want it, is not to be told at all; if there never
-        was a sink nobody else tells.
+        Now, if the sink has handed it over, or if there never was one: nobody else tells then.
+        Never, if it is paused or removed, or does not want it.
         """
         sink = await self.sink(sink_id)
         if sink is None:
             return Repeat.NOW
         if sink.status is not SinkStatus.ACTIVE or not sink.wants(event.type):
-            return Repeat.NO
+            return Repeat.NEVER
         if is_ahead(event.place, sink.place):
-            return Repeat.NO if sink.failing_since else Repeat.SOON
+            return Repeat.LATER
         lane = {"this_id": sink_id, "this_object": event.object_id}
         async with reading(self._sessions) as session:
             waits = (await session.execute(_LANE, lane)).first() is not None
-        return Repeat.NO if waits else Repeat.NOW
+        return Repeat.LATER if waits else Repeat.NOW
 
     async def waiting(self, sink_id: str) -> Waiting:
         """What does not go its way at a sink."""

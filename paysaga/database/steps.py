@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -145,7 +145,10 @@ def _move(session: Session, state: PaymentState, before: Row[*tuple[Any, ...]]) 
         name_customer(
             session, state.customer_id, state.gateway_customer_id, before.gateway_customer_id
         )
-    columns = {**payment_columns(state), "this_id": state.id, "this_version": before.version}
+    columns = payment_columns(state)
+    told = {name: value for name, value in columns.items() if name not in _SET_ONCE}
+    this = {"this_id": state.id, "this_version": before.version, "told_paid_at": state.paid_at}
+    columns = told | this
     if session.execute(_MOVE, columns).one_or_none() is None:
         raise RuntimeError(f"{state.id} no longer stands at {before.version}")
 
@@ -224,8 +227,11 @@ _EVIDENCE: Final = (
     .limit(1)
 )
 
+# A run that an older release took part in does not know these: it must not unset them.
+_SET_ONCE: Final = frozenset({"service_date", "refund_policy_id", "paid_at"})
 _MOVE: Final = (
     update(PAYMENTS)
+    .values(paid_at=func.coalesce(PAYMENTS.c.paid_at, bindparam("told_paid_at")))
     .where(PAYMENTS.c.id == bindparam("this_id"), PAYMENTS.c.version == bindparam("this_version"))
     .returning(PAYMENTS.c.version)
 )

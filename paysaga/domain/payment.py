@@ -162,8 +162,9 @@ class PaymentState(Message):
     the former one from then on. While `other_intent_open` that one, too, may hold money. With
     `renewal_failed` this hold is the last one.
 
-    `service_date` is the day that is paid for, if there is one, and `paid_at` when the money was
-    taken; payments of older releases may lack that one, and the terms of refunds.
+    `service_date` is the day that is paid for, if there is one. At `paid_at` the customer paid, by
+    the gateway's word; with manual capture it is when we learned that the money was taken. Payments
+    of older releases may lack that one, and the terms of refunds.
     """
 
     id: str

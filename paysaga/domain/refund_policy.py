@@ -1,5 +1,6 @@
 """The shop's terms for giving money back: who gets how much of it, until when, and why."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple, Self
@@ -102,7 +103,7 @@ def promised(
     for rule in rules:
         if asked_by in rule.asked_by and days.are_within(rule):
             return Promise(rule.percent, days.end_of(rule), days.why(rule))
-    return Promise(0, None, days.why_not() if rules else "Nothing: this is not refundable.")
+    return Promise(0, None, days.why_not([rule for rule in rules if asked_by in rule.asked_by]))
 
 
 class _Days:
@@ -119,10 +120,7 @@ class _Days:
         self._left = None if service_date is None else (service_date - today).days
 
     def are_within(self, rule: RefundRule) -> bool:
-        early = rule.days_before_service is None or (
-            self._left is not None and self._left >= rule.days_before_service
-        )
-        return early and (rule.days_after_payment is None or self._since <= rule.days_after_payment)
+        return not self._limits(rule, are_kept=False)
 
     def end_of(self, rule: RefundRule) -> datetime | None:
         last_days = []
@@ -135,22 +133,30 @@ class _Days:
         return datetime.combine(min(last_days) + _DAY, time(), self._zone).astimezone(UTC)
 
     def why(self, rule: RefundRule) -> str:
-        reasons = []
-        if rule.days_before_service is not None:
-            reasons.append(self._remaining())
-        if rule.days_after_payment is not None:
-            reasons.append(self._passed())
-        because = f" because {' and '.join(reasons)}" if reasons else ", at any time"
+        kept = self._limits(rule, are_kept=True)
+        because = f" because {' and '.join(kept)}" if kept else ", at any time"
         return f"{rule.percent} %{because}."
 
-    def why_not(self) -> str:
-        if self._left is None:
-            return f"Nothing because {self._passed()}."
-        if self._left < 0:
-            return f"Nothing because the day, {self._service_date}, is over."
-        return f"Nothing because {self._remaining()}."
+    def why_not(self, rules: Sequence[RefundRule]) -> str:
+        """By the rule that held last, if money could ever have gone back."""
+        ended = [(end, rule) for rule in rules if rule.percent and (end := self.end_of(rule))]
+        if not ended:
+            return "Nothing: this is not refundable."
+        _, last = max(ended, key=lambda found: found[0])
+        return f"Nothing because {' and '.join(self._limits(last, are_kept=False))}."
+
+    def _limits(self, rule: RefundRule, *, are_kept: bool) -> list[str]:
+        """The rule's limits that are kept, or those that are not, as reasons."""
+        found = []
+        if rule.days_before_service is not None and self._left is not None:
+            found.append((self._left >= rule.days_before_service, self._remaining()))
+        if rule.days_after_payment is not None:
+            found.append((self._since <= rule.days_after_payment, self._passed()))
+        return [reason for is_kept, reason in found if is_kept is are_kept]
 
     def _remaining(self) -> str:
+        if self._left is not None and self._left < 0:
+            return f"the day, {self._service_date}, is over"
         if self._left == 0:
             return f"the day, {self._service_date}, is today"
         verb = "remains" if self._left == 1 else "remain"

@@ -23,8 +23,18 @@ class RefundQuote(Message):
     why: str
 
 
-def quoted(state: PaymentState, policy: RefundPolicy, asked_by: Asker, at: datetime) -> RefundQuote:
-    """What goes back of this payment under these terms."""
+def quoted(
+    state: PaymentState,
+    policy: RefundPolicy,
+    asked_by: Asker,
+    at: datetime,
+    *,
+    settled_elsewhere: bool = False,
+) -> RefundQuote:
+    """What goes back of this payment under these terms.
+
+    If something was `settled_elsewhere`, by bank transfer say, nobody here knows how much.
+    """
     currency = state.money.currency
     captured = Money(minor=state.amount_captured, currency=currency)
     gone = Money(minor=state.amount_refunded + state.amount_refund_pending, currency=currency)
@@ -32,7 +42,7 @@ def quoted(state: PaymentState, policy: RefundPolicy, asked_by: Asker, at: datet
     nothing = RefundQuote(
         money=Money(minor=0, currency=currency), left=left, percent=0, until=None, why=""
     )
-    if why := _why_nothing(state, left):
+    if why := _why_nothing(state, left, settled_elsewhere=settled_elsewhere):
         return nothing.model_copy(update={"why": why})
     paid_at = state.paid_at or state.created_at
     percent, until, why = promised(policy, paid_at, state.service_date, asked_by, at)
@@ -42,7 +52,7 @@ def quoted(state: PaymentState, policy: RefundPolicy, asked_by: Asker, at: datet
     return RefundQuote(money=due, left=left, percent=percent, until=until, why=why)
 
 
-def _why_nothing(state: PaymentState, left: Money) -> str | None:
+def _why_nothing(state: PaymentState, left: Money, *, settled_elsewhere: bool) -> str | None:
     match state.status:
         case PaymentStatus.NEEDS_OPERATOR:
             return "Nothing yet: we are checking this payment."
@@ -50,4 +60,6 @@ def _why_nothing(state: PaymentState, left: Money) -> str | None:
             return "Nothing: the money is only held. Cancel the payment, and it is let go."
     if not state.amount_captured:
         return "Nothing: no money was taken."
+    if settled_elsewhere:
+        return "Nothing by itself: a refund was settled in another way. Please ask the shop."
     return None if left.minor else "Nothing: all of it has been given back or is on its way."

@@ -124,7 +124,7 @@ def marked_succeeded(
         Reason.MARKED_SUCCEEDED,
         at,
         amount_captured=taken,
-        paid_at=state.paid_at or at,
+        paid_at=state.paid_at if booked else at,
         decline=None,
     )
     won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at)

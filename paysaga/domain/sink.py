@@ -52,13 +52,13 @@ class DeadLetterReason(StrEnum):
 class Repeat(StrEnum):
     """Whether an event that a sink has in its care may be told by somebody else once more.
 
-    `now`: it was handed over. `soon`: it is about to be, or was and that is not written down yet.
-    `no`: it waits for the end of some trouble, and is told then; or nobody is to be told.
+    `now`: it was handed over. `later`: it is told when its turn comes, or was and that is not
+    written down yet. `never`: nobody is to be told.
     """
 
     NOW = "now"
-    SOON = "soon"
-    NO = "no"
+    LATER = "later"
+    NEVER = "never"
 
 
 class Sink(Message):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from paysaga.domain.intent import Intent
+from paysaga.domain.intent import CaptureMethod, Intent
 from paysaga.domain.ledger import Transfer
 from paysaga.domain.payment import (
     MOVES,
@@ -82,6 +82,14 @@ def known_by(state: PaymentState, intent: Intent) -> PaymentState:
             "method": intent.method or state.method,
         }
     )
+
+
+def when_paid(state: PaymentState, intent: Intent, at: datetime) -> datetime:
+    """When the customer paid. Of what was held, only that it was taken by now is known."""
+    if state.capture_method is CaptureMethod.MANUAL or intent.charged_at is None:
+        return at
+    # The gateway's clock is its own, and has whole seconds.
+    return min(max(intent.charged_at, state.created_at), at)
 
 
 def through_processing(

@@ -35,6 +35,7 @@ from paysaga.domain.steps import (
     moved,
     shown_by,
     through_processing,
+    when_paid,
 )
 
 
@@ -316,19 +317,19 @@ def _paid(
     if state.status is PaymentStatus.SUCCEEDED:
         return ()
     before, now = through_processing(state, at)
+    booked = state.amount_captured == intent.received  # parked after it was paid, say
     after = moved(
         now,
         PaymentStatus.SUCCEEDED,
         Reason.PAID,
         at,
         amount_captured=intent.received,
-        paid_at=state.paid_at or at,
+        paid_at=state.paid_at if booked else when_paid(state, intent, at),
         decline=None,
         action_url=None,
         action_until=None,
     )
     won = attempt_ended(attempt, AttemptStatus.SUCCEEDED, at, **shown_by(intent))
-    booked = state.amount_captured == intent.received  # parked after it was paid, say
     taken = Money(minor=intent.received, currency=intent.money.currency)
     money = () if booked else captured(state.id, taken)
     return (*before, changed(after, won, money))

@@ -46,6 +46,24 @@ def dispute(
     return body
 
 
+def held(call: Call, charge: str) -> int:
+    """How much of the charge its bank has, from disputes that are open or were lost."""
+    page = call.storage.page("dispute", [("charge = ?", charge)], limit=100)
+    moved = (each for found in page.records for each in found.body["balance_transactions"])
+    return -sum(int(each["amount"]) for each in moved)
+
+
+def decide(call: Call, record: Record, said: str) -> None:
+    """Have the bank decide what it has under review, by one of the words of a test's evidence."""
+    is_inquiry = record.body["status"] == "warning_under_review"
+    if is_inquiry and said == ESCALATES:
+        _escalate(call, record)
+    elif is_inquiry:
+        end(call, record, "warning_closed")
+    elif said != ESCALATES:
+        end(call, record, "won" if said == WINS else "lost")
+
+
 def forbids_refunds(call: Call, charge: str) -> bool:
     """Whether the charge's money is the bank's, or in its hands."""
     page = call.storage.page("dispute", [("charge = ?", charge)], limit=100)
@@ -73,7 +91,8 @@ def end(call: Call, record: Record, status: str) -> None:
     if status == "won":
         charge = call.other("charge", body["charge"], "charge").body
         emit(call, "charge.updated", charge, {})
-        _reinstate(call, record, charge)
+        if body["balance_transactions"]:
+            _reinstate(call, record, charge)
     emit(call, "charge.dispute.closed", body)
 
 
@@ -111,23 +130,16 @@ def _open(call: Call) -> None:
 
 def _decide(call: Call) -> None:
     record = call.own("dispute")
-    is_inquiry = record.body["status"] == "warning_under_review"
-    if not is_inquiry and record.body["status"] != "under_review":
-        return  # somebody has closed it meanwhile
-    said = record.body["evidence"]["uncategorized_text"]
-    if is_inquiry and said == ESCALATES:
-        _escalate(call, record)
-    elif is_inquiry:
-        end(call, record, "warning_closed")
-    elif said != ESCALATES:
-        end(call, record, "won" if said == WINS else "lost")
+    if record.body["status"] in IN_REVIEW.values():  # nobody has closed it meanwhile
+        decide(call, record, record.body["evidence"]["uncategorized_text"])
 
 
 def _escalate(call: Call, record: Record) -> None:
     """Make a chargeback of the inquiry; of what was refunded nothing is taken again."""
     body = record.body
     body |= {"is_charge_refundable": False, "status": "needs_response"}
-    body["payment_method_details"]["card"]["case_type"] = "chargeback"
+    if "card" in body.get("payment_method_details", {}):
+        body["payment_method_details"]["card"]["case_type"] = "chargeback"
     body["evidence_details"]["due_by"] = dispute_bodies.due_by(call)
     call.storage.put(record)
     later(call, "lapse_dispute", record, body["evidence_details"]["due_by"] - call.exact_now)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -65,6 +65,14 @@ class Dispute(BaseModel):
     inquiry: bool = False
 
 
+class Decision(BaseModel):
+    """What the bank makes of evidence, in the words that a test's evidence decides by."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    by: Literal["winning_evidence", "losing_evidence", "escalate_inquiry_evidence"]
+
+
 class Flush(BaseModel):
     """How long to wait until nothing is pending, and whether back-offs and delays are cut short."""
 
@@ -100,6 +108,7 @@ class Control:
             Route("/payment_methods/{id}/wallet", guarded(self.take_from_wallet), methods=["POST"]),
             Route("/checkout_sessions/{id}/pay", guarded(self.pay), methods=["POST"]),
             Route("/charges/{id}/dispute", guarded(self.dispute), methods=["POST"]),
+            Route("/disputes/{id}/decide", guarded(self.decide), methods=["POST"]),
             Route("/journal", guarded(self.journal), methods=["GET"]),
             Route("/deliveries", guarded(self.deliveries), methods=["GET"]),
             Route("/webhooks/flush", guarded(self.flush), methods=["POST"]),
@@ -193,10 +202,23 @@ class Control:
         call = self._simulator.call(target=request.path_params["id"])
         with self._effect(call):
             charge = call.own("charge").body
-            if (wish.amount or 1) > charge["amount_captured"]:
-                raise HTTPException(409, "not so much was captured")
-            body = chargebacks.dispute(call, charge, wish.reason, wish.amount, inquiry=wish.inquiry)
+            left = charge["amount_captured"] - chargebacks.held(call, charge["id"])
+            wanted = left if wish.amount is None else wish.amount
+            if not 0 < wanted <= left:
+                raise HTTPException(409, "not so much was captured, or its bank has it already")
+            body = chargebacks.dispute(call, charge, wish.reason, wanted, inquiry=wish.inquiry)
         return JSONResponse(body, 201)
+
+    async def decide(self, request: Request) -> JSONResponse:
+        """Do what the bank does with evidence in a seller's own words; answer with the dispute."""
+        wish = await read(request, Decision)
+        call = self._simulator.call(target=request.path_params["id"])
+        with self._effect(call):
+            record = call.own("dispute")
+            if record.body["status"] not in chargebacks.IN_REVIEW.values():
+                raise HTTPException(409, "the bank has nothing to read: submit evidence first")
+            chargebacks.decide(call, record, wish.by)
+        return JSONResponse(record.body)
 
     async def journal(self, request: Request) -> JSONResponse:
         """Read the money journal from `after` on."""

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from paysaga.simulator.calls import Call
 from paysaga.simulator.forms import Blankable, Expandable, Flag, LongBlankable, Metadata, Params
-from paysaga.simulator.ids import new_id
+from paysaga.simulator.ids import letters, new_id
 from paysaga.simulator.lists import DatedListParams
 from paysaga.simulator.storage import Body
 
@@ -96,7 +96,7 @@ def opened(call: Call, charge: Body, reason: str, amount: int, *, inquiry: bool)
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": _method(charge, reason, inquiry=inquiry),
+        **_method(charge, reason, inquiry=inquiry),
         "reason": reason,
         "status": "warning_needs_response" if inquiry else "needs_response",
     }
@@ -108,13 +108,17 @@ def due_by(call: Call) -> int:
 
 
 def _method(charge: Body, reason: str, *, inquiry: bool) -> Body:
-    card = charge["payment_method_details"]["card"]
-    return {
-        "type": "card",
-        "card": {
-            "brand": card["brand"],
-            "case_type": "inquiry" if inquiry else "chargeback",
-            "network": card["network"],
-            "network_reason_code": _REASON_CODES.get(reason),
-        },
+    """Tell how it was paid, of the kinds that Stripe tells it of."""
+    details = charge["payment_method_details"]
+    if details["type"] == "paypal":
+        told: Body = {"type": "paypal", "paypal": {"case_id": letters(12), "reason_code": None}}
+        return {"payment_method_details": told}
+    if details["type"] != "card":
+        return {}
+    card = {
+        "brand": details["card"]["brand"],
+        "case_type": "inquiry" if inquiry else "chargeback",
+        "network": details["card"]["network"],
+        "network_reason_code": _REASON_CODES.get(reason),
     }
+    return {"payment_method_details": {"type": "card", "card": card}}

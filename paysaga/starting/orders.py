@@ -1,8 +1,7 @@
 """What it takes to start a payment: every field limited, nothing unknown taken."""
 
 import json
-import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, ClassVar, Final
 
 from pydantic import (
@@ -10,7 +9,6 @@ from pydantic import (
     AnyHttpUrl,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictInt,
@@ -25,13 +23,13 @@ from paysaga.domain import ids
 from paysaga.domain.ids import CUSTOMER_ID_PATTERN
 from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.money import Currency
+from paysaga.domain.service_date import ServiceDate
 
 ORDER_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$"
 
 _LONGEST_LINK: Final = 2048
 _LONGEST_DESCRIPTION: Final = 500
 _MOST_METADATA: Final = 50
-_DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # No control character: none belongs in a text, and PostgreSQL refuses one of them.
 _PLAIN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 
@@ -47,14 +45,6 @@ def _web_address(text: str) -> str:
     if len(str(url)) > _LONGEST_LINK:
         raise ValueError(f"the address is longer than {_LONGEST_LINK} characters")
     return str(url)
-
-
-def _day(told: object) -> object:
-    """A moment is refused: which day it is on depends on who reads it."""
-    is_day = re.fullmatch(_DAY, told) if isinstance(told, str) else type(told) is date
-    if not is_day:
-        raise ValueError("A day is written as 2027-02-01, without a time.")
-    return told
 
 
 _URL: Final = TypeAdapter(AnyHttpUrl)
@@ -82,13 +72,6 @@ EmailAddress = Annotated[
     str,
     StringConstraints(max_length=320, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"),
     Field(description="The page has it filled in", examples=["ada@example.com"]),
-]
-ServiceDate = Annotated[
-    date,
-    BeforeValidator(_day),
-    Field(
-        description="The day that is paid for; refunds may depend on it", examples=["2027-02-01"]
-    ),
 ]
 Description = Annotated[str, StringConstraints(max_length=_LONGEST_DESCRIPTION, pattern=_PLAIN)]
 Metadata = Annotated[

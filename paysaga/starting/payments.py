@@ -49,7 +49,7 @@ class Asked(NamedTuple):
         )
 
 
-class Terms(NamedTuple):
+class Findings(NamedTuple):
     """What was found out before the payment may start."""
 
     price: Price
@@ -75,7 +75,7 @@ def payment_for(
     settings: Settings,
     asked: Asked,
     order: PaymentOrder | CheckoutOrder,
-    terms: Terms,
+    found: Findings,
     page: HostedPage | None = None,
 ) -> Payment:
     """All that a run needs to know."""
@@ -83,13 +83,13 @@ def payment_for(
         id=asked.payment_id,
         order_id=order.order_id,
         customer_id=asked.customer_id,
-        gateway_customer_id=terms.gateway_customer_id,
-        money=terms.price.money,
-        method=terms.method.token if terms.method else ON_THE_PAGE,
+        gateway_customer_id=found.gateway_customer_id,
+        money=found.price.money,
+        method=found.method.token if found.method else ON_THE_PAGE,
         page=page,
         capture_method=order.capture_method,
         renew_hold_until=order.renew_hold_until if isinstance(order, PaymentOrder) else None,
-        service_date=terms.price.service_date,
+        service_date=found.price.service_date,
         refund_policy=settings.refund_policy,
         refund_policy_id=settings.refund_policy.id,
         description=order.description,
@@ -99,9 +99,9 @@ def payment_for(
         metadata=order.metadata,
         environment=settings.environment_name,
         policy=Policy(
-            attempts=terms.attempts, hold=settings.hold, action_window=settings.action_window
+            attempts=found.attempts, hold=settings.hold, action_window=settings.action_window
         ),
-        has_order_service=terms.has_order_service,
+        has_order_service=found.has_order_service,
         actor=asked.actor,
         request=asked.mark,
         correlation_id=asked.correlation_id,

@@ -108,6 +108,47 @@ class TestTerms:
         states = [await reads.payment(one.id) for one in paid]
         assert {STANDARD.id} == {state and state.refund_policy_id for state in states}
 
+    async def test_an_older_worker_unsets_none_of_them(
+        self, records: Records, reads: Reads
+    ) -> None:
+        """
+        What it has read does not hold these fields: what it hands on is written without them.
+        """
+        day = date(2027, 2, 1)
+        paid = _under(STANDARD).model_copy(update={"service_date": day})
+        steps = succeeded(paid)
+        await records.record(batch(*steps))
+        unknown = dict.fromkeys(("service_date", "refund_policy_id", "paid_at"))
+        known_to_it = steps[-1].state.model_copy(update=unknown)
+
+        await records.record(batch(*order_confirmed(known_to_it, NOON)))
+
+        state = await reads.payment(paid.id)
+        assert state is not None
+        assert (day, STANDARD.id, NOON) == (
+            state.service_date,
+            state.refund_policy_id,
+            state.paid_at,
+        )
+
+    async def test_a_payment_that_an_older_worker_has_opened_goes_on(
+        self, records: Records, reads: Reads
+    ) -> None:
+        """
+        It has written no terms down: the run that knows some goes on all the same, without.
+        """
+        begun, attempt = started(payment())
+        await records.record(batch(*begun))
+        terms = {"refund_policy_id": RefundPolicy(name="never-written-1").id}
+        knows = begun[-1].state.model_copy(update=terms)
+
+        paid = observed(knows, intent(payment(name="x")), attempt, NOON, WINDOW)
+        await records.record(batch(*paid))
+
+        state = await reads.payment(knows.id)
+        assert state is not None
+        assert (PaymentStatus.SUCCEEDED, None) == (state.status, state.refund_policy_id)
+
     async def test_a_day_and_a_moment_are_read_as_written(
         self, records: Records, reads: Reads
     ) -> None:

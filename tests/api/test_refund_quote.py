@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from paysaga.domain import repairs
 from paysaga.domain import transitions as rules
 from paysaga.domain.ids import PAYMENT, derived
+from paysaga.domain.reasons import Reason
 from paysaga.domain.refund_policy import Asker, RefundPolicy, RefundRule
+from paysaga.domain.repairs import Said
 from paysaga.tokens import Role
 from tests.api.world import Api, Caller, World, a_customer, an_order, serving
-from tests.database.payments import batch
+from tests.database.payments import batch, payment, succeeded
 from tests.fakes import NOON, a_payment
 
 SHOP_ONLY = RefundPolicy(
@@ -90,8 +93,24 @@ class TestTerms:
             for role in (Role.SERVICE, Role.SUPPORT, Role.FINANCE, Role.ADMIN)
         ]
 
+        shown = await strict.shop.get(
+            f"/payments/{payment['id']}/refund-quote", asked_by="customer"
+        )
+
         assert (375, 30) == (theirs["amount"], theirs["percent"])
+        assert (375, 30) == (shown.json()["amount"], shown.json()["percent"])
         assert [80] * 4 == [told["percent"] for told in others]
+
+    async def test_a_customer_is_not_told_the_shops(self, strict: Api) -> None:
+        """Who knows that the shop could give back more would ask for it."""
+        customer = a_customer()
+        payment = await strict.shop.pay(customer_id=customer)
+
+        answer = await strict.as_(Role.CUSTOMER, customer).get(
+            f"/payments/{payment['id']}/refund-quote", asked_by="shop"
+        )
+
+        assert (403, "forbidden") == (answer.status_code, answer.json()["code"])
 
     async def test_a_payment_of_an_older_release_is_under_todays(
         self, api: Api, strict: Api, world: World
@@ -116,6 +135,20 @@ class TestNothing:
 
         assert (0, "Nothing: no money was taken.") == (told["amount"], told["why"])
 
+    async def test_what_was_paid_back_by_other_means(self, api: Api, world: World) -> None:
+        """An operator has settled it with the customer: it is not offered to them once more."""
+        steps = list(succeeded(payment(name=a_customer())))
+        at, said = steps[-1].state.updated_at, Said(actor="admin:ann", note="by bank transfer")
+        steps += rules.owed_back(steps[-1].state, Reason.ORDER_REFUSED, at)
+        steps += rules.parked(steps[-1].state, Reason.REFUND_FAILED, at)
+        steps += repairs.refund_abandoned(steps[-1].state, at, said)
+        await world.records.record(batch(*steps))
+
+        told = await quote(api.shop, steps[-1].state.id)
+
+        assert (0, 1250) == (told["amount"], told["amount_left"])
+        assert "settled in another way" in told["why"]
+
     async def test_money_that_is_held(self, api: Api) -> None:
         """It is let go, not given back."""
         payment = await api.shop.pay("pm_requires_capture", capture_method="manual")
@@ -124,6 +157,16 @@ class TestNothing:
 
         assert 0 == told["amount"]
         assert "Cancel the payment" in told["why"]
+
+
+class TestEdges:
+    async def test_the_last_day_there_is(self, api: Api) -> None:
+        """Whatever day is taken can be counted to and from."""
+        payments = [await api.shop.pay(service_date=day) for day in ("2000-01-01", "2199-12-31")]
+
+        told = [await quote(api.shop, payment["id"]) for payment in payments]
+
+        assert [0, 100] == [one["percent"] for one in told]
 
 
 class TestOrderService:

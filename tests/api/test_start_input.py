@@ -47,6 +47,8 @@ class TestInput:
             ("service_date", "2026-12-24T00:00:00Z"),
             ("service_date", "2026-02-29"),
             ("service_date", "24.12.2026"),
+            ("service_date", "9999-12-31"),
+            ("service_date", "1999-12-31"),
             ("service_date", 1798070400),
             ("shipped_on", "2026-12-24"),
         ],

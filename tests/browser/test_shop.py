@@ -1,3 +1,6 @@
+import re
+from datetime import UTC, date, datetime
+
 import httpx
 import pytest
 
@@ -21,6 +24,18 @@ class TestPaying:
         run = visit.page.locator("#run").get_attribute("href")
         assert run is not None
         assert httpx.get(run).is_success
+
+    def test_an_evening_is_for_its_day(self, visit: Visit) -> None:
+        """
+        The day is the order's: it goes with the payment, which says what would go back.
+        """
+        visit.buys("Barista evening")
+        visit.pays_with("Succeeds")
+        visit.reads("#outcome", "Thank you, Ada")
+
+        told = visit.page.locator(".status .lead").inner_text()
+        [day] = re.findall(r"See you on (\d{4}-\d\d-\d\d)\.", told)
+        assert 9 <= (date.fromisoformat(day) - datetime.now(UTC).date()).days <= 10
 
     def test_the_number_never_reaches_the_shop(self, visit: Visit, demo: DemoProcess) -> None:
         """

@@ -618,7 +618,7 @@ OWED = EVENT | {"id": "evt_2", "processed": False, "result": None, "error": "Tem
 
 WHY: dict[str, Any] = {
     "payment": {**PAYMENT, "status": "needs_operator", "reason": "gateway_mismatch"},
-    "next": "A person decides: `payment-cli repair`.",
+    "next": "A person decides: `payment-cli payments repair`.",
     "evidence": "the gateway shows pi_1 succeeded: 65.00 EUR of 65.00 EUR",
     "allowed_repairs": ["look_again", "refund"],
     "approval_needed_above": "500",
@@ -689,7 +689,7 @@ class TestRepairs:
         """
         One page for whoever has to decide.
         """
-        ran = run("why", PAYMENT["id"])
+        ran = run("payments", "why", PAYMENT["id"])
 
         assert 0 == ran.code
         for word in (
@@ -716,16 +716,17 @@ class TestRepairs:
             {**WHY, "proposal": proposal},
         )
 
-        told = run("why", PAYMENT["id"]).out
+        told = run("payments", "why", PAYMENT["id"]).out
         assert "refund: twice, by admin:alice" in told
-        assert f"payment-cli approve {PAYMENT['id']} 4 --why" in told
+        assert f"payment-cli payments approve {PAYMENT['id']} 4 --why" in told
 
     def test_what_was_typed_is_what_is_asked(self, admin: FakeApi, run: Run) -> None:
         """
         Nothing that was left out is sent; each request has a key of its own.
         """
-        ran = run("repair", PAYMENT["id"], "attach_intent", "--why", "found", "--intent", "pi_2")
-        run("approve", PAYMENT["id"], "4", "--why", "seen")
+        found = ("attach_intent", "--why", "found", "--intent", "pi_2")
+        ran = run("payments", "repair", PAYMENT["id"], *found)
+        run("payments", "approve", PAYMENT["id"], "4", "--why", "seen")
 
         assert "Done." in ran.out
         assert "canceled" in ran.out
@@ -749,7 +750,7 @@ class TestRepairs:
             {"outcome": outcome, "payment": WHY["payment"]},
         )
 
-        assert told in run("repair", PAYMENT["id"], "refund", "--why", "twice").out
+        assert told in run("payments", "repair", PAYMENT["id"], "refund", "--why", "twice").out
 
     def test_refusal_names_the_field(self, admin: FakeApi, run: Run) -> None:
         """
@@ -762,7 +763,7 @@ class TestRepairs:
         }
         admin.answers[f"/api/v1/admin/payments/{PAYMENT['id']}/repair"] = (422, refusal)
 
-        ran = run("repair", PAYMENT["id"], "mark_failed", "--why", "never came")
+        ran = run("payments", "repair", PAYMENT["id"], "mark_failed", "--why", "never came")
 
         assert (1, "") == (ran.code, ran.out)
         assert "evidence: mark_failed needs evidence" in ran.err
@@ -787,10 +788,10 @@ class TestRepairs:
         for asked in (path, f"{path}/approve"):
             admin.answers[asked] = answer or (200, {})
 
-        ran = run(command, PAYMENT["id"], *rest)
+        ran = run("payments", command, PAYMENT["id"], *rest)
 
         assert (5, "") == (ran.code, ran.out)
-        assert f"payment-cli why {PAYMENT['id']}" in ran.err
+        assert f"payment-cli payments why {PAYMENT['id']}" in ran.err
         assert "make demo" not in ran.err
 
     def test_decision_that_reached_nobody(
@@ -801,7 +802,7 @@ class TestRepairs:
         """
         monkeypatch.setenv("PAYSAGA_API_URL", "http://127.0.0.1:1")
 
-        ran = run("repair", PAYMENT["id"], "refund", "--why", "twice")
+        ran = run("payments", "repair", PAYMENT["id"], "refund", "--why", "twice")
 
         assert (2, True) == (ran.code, "make demo" in ran.err)
 
@@ -811,7 +812,7 @@ class TestRepairs:
         """
         admin.answers[f"/api/v1/admin/payments/{PAYMENT['id']}/why"] = (403, {"detail": "No."})
 
-        ran = run("why", PAYMENT["id"])
+        ran = run("payments", "why", PAYMENT["id"])
 
         assert (4, True) == (ran.code, "use one with role admin." in ran.err)
 
@@ -831,7 +832,7 @@ class TestRepairs:
         """
         command, *rest = arguments
 
-        told = json.loads(run(command, PAYMENT["id"], *rest, "--json").out)
+        told = json.loads(run("payments", command, PAYMENT["id"], *rest, "--json").out)
 
         assert told in [answer for _, answer in admin.answers.values()]
 

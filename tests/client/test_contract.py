@@ -55,6 +55,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
 }
 # Words by which a shop decides; a reason explains, and new ones come with new features.
 WORDS: Final = {
+    "Asker": words.Asker,
     "AttemptStatus": words.AttemptStatus,
     "CaptureMethod": words.CaptureMethod,
     "EventType": words.EventType,

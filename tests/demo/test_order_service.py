@@ -1,12 +1,17 @@
 """The shop's order service, asked by the client that Paysaga itself uses."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from paysaga.demo.shop.catalog import PRODUCTS
+from paysaga.demo.shop.order_book import OrderBook
 from paysaga.orders import Order, OrderService, OrderStatus
 from tests.demo.conftest import TOKEN
 
@@ -38,6 +43,39 @@ async def order_id(till: httpx.AsyncClient) -> str:
 
 def _is(order: Order | None, status: OrderStatus, payment_id: str | None) -> bool:
     return order is not None and (order.status, order.payment_id) == (status, payment_id)
+
+
+class TestDay:
+    async def test_what_is_for_a_day_says_which(
+        self, till: httpx.AsyncClient, orders: OrderService, order_id: str
+    ) -> None:
+        """
+        An evening is ten days ahead of its order; a tray is for no day.
+        """
+        body = {"customer_id": "cst_ada", "product": "barista-evening"}
+        before = datetime.now(UTC).date()
+        evening = (await till.post("/orders", json=body)).json()["order_id"]
+
+        found = [await orders.look(which) for which in (evening, order_id)]
+
+        days = [order.service_date for order in found if order is not None]
+        assert days[0] in {before + timedelta(days=10), before + timedelta(days=11)}
+        assert days[1:] == [None]
+
+    def test_an_older_book_goes_on(self, tmp_path: Path) -> None:
+        """
+        Who comes with a newer demo finds the orders of the older one, and makes new ones.
+        """
+        path = tmp_path / "shop.db"
+        OrderBook(path).make("ord_1", "cst_ada", "walnut-tray", PRODUCTS["walnut-tray"].price)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE orders DROP COLUMN service_date")
+
+        book = OrderBook(path)
+        day = date(2028, 2, 29)
+        book.make("ord_2", "cst_ada", "barista-evening", PRODUCTS["barista-evening"].price, day)
+
+        assert [None, day] == [book.look(it).service_date for it in ("ord_1", "ord_2")]
 
 
 class TestReserve:

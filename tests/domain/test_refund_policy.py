@@ -43,6 +43,17 @@ def undated(*rules: RefundRule, timezone: str = "UTC") -> RefundPolicy:
     return RefundPolicy(name="undated-1", timezone=timezone, without_service_date=rules)
 
 
+LATE_OR_SHOP = RefundPolicy(
+    name="mixed-1",
+    with_service_date=(
+        RefundRule(percent=100, asked_by=(Asker.SHOP,)),
+        RefundRule(percent=50, days_after_payment=14),
+    ),
+    without_service_date=(RefundRule(percent=100, asked_by=(Asker.SHOP,)),),
+)
+BOTH = dated(RefundRule(percent=100, days_before_service=7, days_after_payment=5))
+
+
 class TestBeforeTheService:
     @pytest.mark.parametrize(
         ("now", "percent"),
@@ -207,6 +218,16 @@ class TestRules:
             (STANDARD, SERVICE, 50, "Nothing because the day, 2026-12-20, is over."),
             (STANDARD, None, 1, "100 % because 1 day has passed since the payment."),
             (STANDARD, None, 15, "Nothing because 15 days have passed since the payment."),
+            (LATE_OR_SHOP, SERVICE, 20, "Nothing because 20 days have passed since the payment."),
+            (LATE_OR_SHOP, None, 0, "Nothing: this is not refundable."),
+            (BOTH, SERVICE, 10, "Nothing because 10 days have passed since the payment."),
+            (
+                BOTH,
+                SERVICE,
+                45,
+                "Nothing because 4 days remain until 2026-12-20"  # noqa: ISC004 - one sentence
+                " and 45 days have passed since the payment.",
+            ),
             (undated(), None, 0, "Nothing: this is not refundable."),
             (dated(), SERVICE, 0, "Nothing: this is not refundable."),
         ],

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paysaga.domain import repairs
 from paysaga.domain import transitions as rules
+from paysaga.domain.intent import CaptureMethod, Intent, IntentStatus
 from paysaga.domain.money import Money, percent_of, to_gateway
-from paysaga.domain.payment import PaymentState, PaymentStatus
+from paysaga.domain.payment import Attempt, AttemptStatus, PaymentState, PaymentStatus
+from paysaga.domain.reasons import Reason
 from paysaga.domain.refund_policy import STANDARD, Asker, RefundPolicy, RefundRule
 from paysaga.domain.refund_quote import RefundQuote, quoted
-from tests.fakes import NOON, a_payment
+from paysaga.domain.repairs import Said
+from tests.fakes import NOON, a_payment, begun_by
 
 LATER = NOON + timedelta(days=40)
 HALF = RefundPolicy(name="half-1", without_service_date=(RefundRule(percent=50),))
@@ -121,6 +125,13 @@ class TestNothing:
         assert (0, 0, None) == (quote.money.minor, quote.percent, quote.until)
         assert why in quote.why
 
+    def test_what_was_settled_in_another_way_is_not_offered_again(self) -> None:
+        """The customer has been paid by bank transfer, and nobody here knows how much."""
+        quote = quoted(paid(1000), HALF, Asker.CUSTOMER, NOON, settled_elsewhere=True)
+
+        assert (0, 1000) == (quote.money.minor, quote.left.minor)
+        assert "settled in another way" in quote.why
+
     def test_terms_that_give_nothing_say_so(self) -> None:
         """What could go back without them is told all the same."""
         quote = quoted(paid(1000), STANDARD, Asker.CUSTOMER, LATER)
@@ -129,6 +140,50 @@ class TestNothing:
 
 
 class TestWhenPaid:
+    @pytest.mark.parametrize(
+        ("charged", "paid_at"),
+        [
+            (None, LATER),
+            (NOON + timedelta(seconds=30), NOON + timedelta(seconds=30)),
+            (NOON - timedelta(seconds=1), NOON),  # the gateway's clock has whole seconds
+            (LATER + timedelta(days=1), LATER),  # or is wrong
+        ],
+    )
+    def test_it_is_when_the_customer_paid(
+        self, charged: datetime | None, paid_at: datetime
+    ) -> None:
+        """Found out weeks later, it is still what the gateway says, inside of what can be."""
+        assert paid_at == self._found_later(charged).paid_at
+
+    def test_of_what_was_held_it_is_when_we_learned_of_it(self) -> None:
+        """The charge is from when it was held: nobody says when it was captured."""
+        held = self._found_later(NOON, capture_method=CaptureMethod.MANUAL)
+
+        assert held.paid_at == LATER
+
+    def _found_later(self, charged: datetime | None, **changes: Any) -> PaymentState:
+        payment = a_payment(**changes)
+        opened = rules.opened(payment, NOON).state
+        begun, attempt = begun_by(rules.attempted(opened, payment.method, NOON, actor="x"))
+        intent = Intent(
+            id="pi_1",
+            status=IntentStatus.SUCCEEDED,
+            money=payment.money,
+            received=payment.money.minor,
+            charged_at=charged,
+        )
+        return rules.observed(begun.state, intent, attempt, LATER, timedelta(hours=1))[-1].state
+
+    def test_a_repair_of_what_was_booked_leaves_it_alone(self) -> None:
+        """Parked after it was paid, and put right weeks later: the customer paid when they did."""
+        parked = rules.parked(paid(1000, paid_at=None), Reason.GATEWAY_MISMATCH, NOON)[-1].state
+        attempt = Attempt(number=1, method="pm_1", status=AttemptStatus.SUCCEEDED, started_at=NOON)
+
+        said = Said(actor="operator:1", note="the bank statement")
+        [again] = repairs.marked_succeeded(parked, attempt, LATER, said)
+
+        assert again.state.paid_at is None
+
     def test_days_count_from_the_money(self) -> None:
         """Held for a week and captured then: the customer's two weeks begin with the capture."""
         state = paid(1000, created_at=NOON - timedelta(days=7))

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from paysaga.demo.preflight import free_port
+from paysaga.demo.settings import DemoSettings
+from paysaga.demo.world import World, open_world
 
 READY_SECONDS = 120.0
 _PORTS = ("SHOP", "API", "TEMPORAL", "TEMPORAL_UI", "SIMULATOR", "MAIL")
@@ -102,6 +104,20 @@ def demo_process(
             except subprocess.TimeoutExpired:
                 demo.process.kill()
                 demo.process.wait()
+
+
+@asynccontextmanager
+async def open_world_of(demo: DemoProcess) -> AsyncIterator[World]:
+    """The shop, the API and the customers' browsers of a running demo."""
+    prefix = "DEMO_"
+    told = {
+        name.removeprefix(prefix).lower(): value
+        for name, value in demo.environment.items()
+        if name.startswith(prefix)
+    }
+    settings = DemoSettings.model_validate(told)
+    async with open_world(settings, settings.api_port) as connected:
+        yield connected
 
 
 def is_alive(pid: int) -> bool:

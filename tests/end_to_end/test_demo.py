@@ -10,13 +10,16 @@ import httpx
 import pytest
 
 from paysaga.demo.purchases import PURCHASES
+from paysaga.demo.shopper import Shopper
 from paysaga.domain.payment import PaymentStatus
+from paysaga.tokens import Role
 from tests.end_to_end import journal
 from tests.end_to_end.demo_process import (
     DemoProcess,
     demo_process,
     environment_for,
     is_alive,
+    open_world_of,
     until,
 )
 
@@ -139,6 +142,32 @@ class TestBesideARunningDemo:
 
         assert payment["links"]["run"].startswith(demo.temporal_ui_url)
         assert httpx.get(payment["links"]["run"]).is_success
+
+
+class TestRefundTerms:
+    @pytest.mark.parametrize(
+        ("product", "percent", "why"),
+        [
+            ("barista-evening", 50, "days remain until"),
+            ("stoneware-mug", 100, "100 % because"),
+        ],
+    )
+    async def test_what_would_go_back(
+        self, demo: DemoProcess, product: str, percent: int, why: str
+    ) -> None:
+        """
+        From the order service's day to the customer's own quote, under the terms that are shipped.
+        """
+        async with open_world_of(demo) as world:
+            shopper = Shopper(world)
+            await shopper.chooses(product)
+            payment = await shopper.pays("pm_card_visa")
+            customer = world.token(shopper.customer_id, Role.CUSTOMER)
+            address = f"/payments/{payment['id']}/refund-quote"
+            told = (await world.api.get(address, headers=customer)).json()
+
+        assert (percent, payment["amount"] * percent // 100) == (told["percent"], told["amount"])
+        assert why in told["why"]
 
 
 class TestStopping:

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from paysaga.demo.settings import DemoSettings
 from paysaga.demo.shopper import Shopper
-from paysaga.demo.world import World, open_world
+from paysaga.demo.world import World
 from paysaga.domain.gateway_event import NUDGES
 from paysaga.domain.method_event import METHOD_NUDGES
 from paysaga.tokens import Role
-from tests.end_to_end.demo_process import DemoProcess, demo_process
+from tests.end_to_end.demo_process import DemoProcess, demo_process, open_world_of
 from tests.stripe_cli import TRIGGERS, StripeCli, stripe_program
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
@@ -31,14 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
 
 @pytest.fixture
 async def world(demo: DemoProcess) -> AsyncIterator[World]:
-    prefix = "DEMO_"
-    told = {
-        name.removeprefix(prefix).lower(): value
-        for name, value in demo.environment.items()
-        if name.startswith(prefix)
-    }
-    settings = DemoSettings.model_validate(told)
-    async with open_world(settings, settings.api_port) as connected:
+    async with open_world_of(demo) as connected:
         yield connected
 
 

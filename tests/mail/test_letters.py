@@ -134,7 +134,7 @@ class TestEveryMail:
         letter = a_letter("needs_operator", language, reason=reason)
 
         assert reason.value in letter.subject
-        assert "payment-cli why pay_test" in letter.text
+        assert "payment-cli payments why pay_test" in letter.text
         assert (WORDS[language].reasons.get(reason) or "") in letter.text
 
     def test_both_languages_explain_the_same_reasons(self) -> None:

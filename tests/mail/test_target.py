@@ -189,7 +189,7 @@ class TestSent:
         assert text is not None
         assert Answer(V.TAKEN, "mail sent: needs_operator") == answer
         assert ["operations@shop.example"] == desk.post.recipients
-        assert f"payment-cli why {event.object_id}" in text.get_content()
+        assert f"payment-cli payments why {event.object_id}" in text.get_content()
         assert (
             f"http://127.0.0.1:8233/namespaces/default/workflows/{event.object_id}"
             in text.get_content()

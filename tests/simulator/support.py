@@ -63,7 +63,7 @@ async def served(make: Callable[[str], App]) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def gateway(url: str, key: str = SECRET_KEY) -> AsyncIterator[stripe.StripeClient]:
     """The official SDK, pointed at the simulator."""
-    http = stripe.HTTPXClient(timeout=httpx.Timeout(10, connect=3))
+    http = stripe.HTTPXClient(timeout=httpx.Timeout(10, connect=30))
     yield stripe.StripeClient(key, base_addresses={"api": url}, http_client=http)
     await http.close_async()  # type: ignore[no-untyped-call]
 

@@ -276,7 +276,7 @@ class TestDecision:
 class TestInquiry:
     async def test_no_money_moves(self, client: stripe.StripeClient) -> None:
         """
-        The bank only asks: the charge is the seller's to refund, which ends the matter there.
+        The bank only asks, and the charge is the seller's to refund.
         """
         dispute = await disputed(client, INQUIRY)
 
@@ -395,6 +395,72 @@ class TestDeadline:
         return [(await client.v1.disputes.retrieve_async(it.id)).status for it in those]
 
 
+class TestBank:
+    async def test_it_decides_about_words_of_ones_own(
+        self, client: stripe.StripeClient, control: Control
+    ) -> None:
+        """
+        Weeks later, and not before there is something to read.
+        """
+        dispute = await disputed(client)
+        await answered(client, dispute, "delivered, and signed for")
+        await control.flush()
+        before = await client.v1.disputes.retrieve_async(dispute.id)
+
+        told = await control.post(f"/disputes/{dispute.id}/decide", by="winning_evidence")
+
+        assert ["under_review", "won"] == [before.status, told["status"]]
+
+    async def test_it_decides_once(
+        self, client: stripe.StripeClient, http: httpx.AsyncClient
+    ) -> None:
+        """
+        What nobody has answered, or is decided, is not decided.
+        """
+        dispute = await disputed(client)
+        path, by = f"/_control/disputes/{dispute.id}/decide", {"by": "losing_evidence"}
+
+        unanswered = await http.post(path, json=by)
+        await answered(client, dispute, "delivered")
+        answers = [await http.post(path, json=by) for _ in range(2)]
+
+        assert [409, 200, 409] == [answer.status_code for answer in (unanswered, *answers)]
+
+    async def test_it_takes_no_money_twice(
+        self, client: stripe.StripeClient, http: httpx.AsyncClient
+    ) -> None:
+        """
+        Of one charge there may be several disputes, in all of what was captured.
+        """
+        intent = await pay(client, "pm_card_visa", amount=1000)
+        path = f"/_control/charges/{intent.latest_charge}/dispute"
+
+        answers = [await http.post(path, json={"amount": 600}) for _ in range(2)]
+        rest = await http.post(path, json={})
+        nothing = await http.post(path, json={})
+
+        assert [201, 409, 201, 409] == [it.status_code for it in (*answers, rest, nothing)]
+        assert 400 == rest.json()["amount"]
+
+    async def test_an_inquiry_of_nothing_reinstates_nothing(
+        self, client: stripe.StripeClient, control: Control
+    ) -> None:
+        """
+        What was refunded was never withdrawn: nothing comes back.
+        """
+        dispute = await disputed(client, INQUIRY)
+        await refund(client, str(dispute.payment_intent), 1000)
+        await answered(client, dispute, "escalate_inquiry_evidence")
+        await control.flush()
+
+        await answered(client, dispute, "winning_evidence")
+        await control.flush()
+
+        won = await client.v1.disputes.retrieve_async(dispute.id)
+        assert ("won", []) == (won.status, won.balance_transactions)
+        assert "charge.dispute.funds_reinstated" not in await event_types(client)
+
+
 class TestLists:
     async def test_by_charge_and_by_intent(self, client: stripe.StripeClient) -> None:
         """
@@ -439,6 +505,28 @@ class TestControl:
         ]
 
         assert [409, 409, 201] == [answer.status_code for answer in answers]
+
+    async def test_paypal(self, client: stripe.StripeClient, control: Control) -> None:
+        """
+        What has no card is disputed, too.
+        """
+        intent = await client.v1.payment_intents.create_async(
+            {
+                "amount": 1000,
+                "currency": "eur",
+                "confirm": True,
+                "return_url": "https://shop.example/return",
+                "payment_method_data": {"type": "paypal"},
+            }
+        )
+        await control.act(intent.id, "authorize")
+        paid = await client.v1.payment_intents.retrieve_async(intent.id)
+
+        told = await control.post(f"/charges/{paid.latest_charge}/dispute")
+        found = await client.v1.disputes.retrieve_async(told["id"])
+
+        assert found.payment_method_details is not None
+        assert "paypal" == found.payment_method_details.type
 
     async def test_an_inquiry_of_any_card(
         self, client: stripe.StripeClient, control: Control

@@ -1,5 +1,6 @@
 """What the shop sells, and who buys in the demo."""
 
+from datetime import date, timedelta
 from typing import Final
 
 from paysaga.domain.message import Message
@@ -16,6 +17,11 @@ class Product(Message):
     price: Money
     picture: str
     made_to_order: bool = False  # its money is held until it ships
+    days_ahead: int | None = None  # it is for a day, so many days after it was ordered
+
+    def day(self, ordered_on: date) -> date | None:
+        """The day that it is for, if it is for one."""
+        return None if self.days_ahead is None else ordered_on + timedelta(days=self.days_ahead)
 
 
 class Customer(Message):
@@ -82,6 +88,15 @@ PRODUCTS: Final = {
             text="Steel burrs, forty clicks from espresso to French press, and a quiet crank.",
             price=_euros(11900),
             picture="grinder",
+        ),
+        Product(
+            slug="barista-evening",
+            name="Barista evening",
+            maker="Kaffeemanufaktur Nord",
+            text="Three hours at the machine: grind, pour, and milk that shines. With cake.",
+            price=_euros(9500),
+            picture="evening",
+            days_ahead=10,
         ),
     )
 }

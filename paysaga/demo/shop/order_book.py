@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from paysaga.domain.money import Money
-from paysaga.orders import Order, OrderStatus
+from paysaga.orders import DatedOrder, OrderStatus
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS orders (
@@ -18,7 +19,8 @@ CREATE TABLE IF NOT EXISTS orders (
     currency TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('open', 'reserved', 'paid', 'canceled')),
     payment_id TEXT CHECK ((payment_id IS NOT NULL) = (status IN ('reserved', 'paid'))),
-    made_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ'))
+    made_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ')),
+    service_date TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_by_customer ON orders (customer_id, made_at);
 -- A payment that let go of its order does not come back: a late repeat of its reserve is refused.
@@ -30,7 +32,7 @@ CREATE TABLE IF NOT EXISTS released (
 """
 
 
-class ShopOrder(Order):
+class ShopOrder(DatedOrder):
     """An order as the shop itself sees it."""
 
     product: str
@@ -54,14 +56,23 @@ class OrderBook:
         with closing(self._connect()) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
+            _add_what_is_new(connection)
 
-    def make(self, order_id: str, customer_id: str, product: str, price: Money) -> ShopOrder:
+    def make(
+        self,
+        order_id: str,
+        customer_id: str,
+        product: str,
+        price: Money,
+        service_date: date | None = None,
+    ) -> ShopOrder:
         """Write an order down; the same id again is the same order."""
+        day = service_date.isoformat() if service_date else None
         with self._transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO orders (order_id, customer_id, product, amount, currency,"
-                " status) VALUES (?, ?, ?, ?, ?, 'open')",
-                (order_id, customer_id, product, price.minor, price.currency),
+                " status, service_date) VALUES (?, ?, ?, ?, ?, 'open', ?)",
+                (order_id, customer_id, product, price.minor, price.currency, day),
             )
             return _found(connection, order_id)
 
@@ -151,6 +162,13 @@ class OrderBook:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+
+def _add_what_is_new(connection: sqlite3.Connection) -> None:
+    """A book that an older demo has begun goes on."""
+    known = {row["name"] for row in connection.execute("PRAGMA table_info(orders)")}
+    if "service_date" not in known:
+        connection.execute("ALTER TABLE orders ADD COLUMN service_date TEXT")
 
 
 def _found(connection: sqlite3.Connection, order_id: str) -> ShopOrder:

@@ -2,15 +2,16 @@
 
 import secrets
 import uuid
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from paysaga.demo.shop.catalog import PRODUCTS
+from paysaga.demo.shop.catalog import PRODUCTS, Product
 from paysaga.demo.shop.order_book import OrderBook, ShopOrder
-from paysaga.orders import Order
+from paysaga.orders import DatedOrder, Order
 
 _bearer: Final = HTTPBearer(auto_error=False)
 
@@ -56,11 +57,11 @@ def make_order(book: Book, purchase: Purchase) -> ShopOrder:
     product = PRODUCTS.get(purchase.product)
     if product is None:
         raise HTTPException(404, "there is no such product")
-    return book.make(new_order_id(), purchase.customer_id, product.slug, product.price)
+    return order_of(book, purchase.customer_id, product)
 
 
 @router.get("/{order_id}")
-def look(book: Book, order_id: OrderId) -> Order:
+def look(book: Book, order_id: OrderId) -> DatedOrder:
     """The order as it stands."""
     return book.look(order_id)
 
@@ -83,6 +84,8 @@ def release(book: Book, order_id: OrderId, by: Reservation) -> Order:
     return book.release(order_id, by.payment_id)
 
 
-def new_order_id() -> str:
-    """An id that no other order has."""
-    return f"ord_{uuid.uuid4().hex[:16]}"
+def order_of(book: OrderBook, customer_id: str, product: Product) -> ShopOrder:
+    """A new order of this product, for its price and, if it is for one, its day."""
+    order_id = f"ord_{uuid.uuid4().hex[:16]}"
+    day = product.day(datetime.now(UTC).date())
+    return book.make(order_id, customer_id, product.slug, product.price, day)

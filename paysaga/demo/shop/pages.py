@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from paysaga.client import MethodDetails
 from paysaga.demo.shop.catalog import CUSTOMERS, PRODUCTS, Customer
 from paysaga.demo.shop.order_book import OrderBook
-from paysaga.demo.shop.order_service import new_order_id
+from paysaga.demo.shop.order_service import order_of
 from paysaga.demo.shop.visitors import COOKIE, NotSignedIn, SignedIn, Visitor
 from paysaga.domain.money import Money
 
@@ -76,7 +76,7 @@ def buy(request: Request, who: Visitor, slug: str) -> Response:
     if who is None:
         raise NotSignedIn(f"/products/{slug}")
     book: OrderBook = request.app.state.book
-    order = book.make(new_order_id(), who.id, slug, PRODUCTS[slug].price)
+    order = order_of(book, who.id, PRODUCTS[slug])
     return RedirectResponse(f"/my/orders/{order.order_id}/pay", 303)
 
 
