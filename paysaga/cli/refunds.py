@@ -29,7 +29,7 @@ def _print(told: dict[str, Any]) -> None:
     for name, value in (
         ("Until", show.shown_moment(told["until"]) if told["until"] else ""),
         ("Terms", told["policy"]),
-        ("Left", f"{left} could go back at most"),
+        ("Left", f"{left} could go back at most" if told["amount_left"] else ""),
     ):
         if value:
             console.print(f"  [dim]{name:<7}[/]{escape(value)}", soft_wrap=True)
