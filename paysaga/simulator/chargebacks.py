@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from paysaga.simulator import balance_transactions, dispute_bodies, journal
 from paysaga.simulator.calls import Call
-from paysaga.simulator.cards import BY_NUMBER
+from paysaga.simulator.charges import card_of
 from paysaga.simulator.events import emit
 from paysaga.simulator.settlement import later, lose_pending
 from paysaga.simulator.storage import Body, Record
@@ -18,13 +18,11 @@ WINS, LOSES, ESCALATES = "winning_evidence", "losing_evidence", "escalate_inquir
 
 def claim(call: Call, charge: Body) -> None:
     """Have the bank of a captured charge dispute it, if its card is one of those."""
-    method = call.storage.get("payment_method", charge["payment_method"])
-    card = BY_NUMBER.get(method.private.get("number", "")) if method else None
+    card = card_of(call, charge)
     if card is None or card.dispute is None:
         return
     if call.knobs.dispute_open_seconds:
-        record = call.other("charge", charge["id"], "charge")
-        later(call, "dispute", record, call.knobs.dispute_open_seconds)
+        later(call, "dispute", Record("charge", charge), call.knobs.dispute_open_seconds)
     else:
         dispute(call, charge, card.dispute, inquiry=card.inquiry)
 
@@ -122,8 +120,7 @@ def _book(call: Call, record: Record, amount: int, fee: int, told: str, category
 
 def _open(call: Call) -> None:
     charge = call.own("charge").body
-    method = call.storage.get("payment_method", charge["payment_method"])
-    card = BY_NUMBER[method.private["number"]] if method else None
+    card = card_of(call, charge)
     if card is not None and card.dispute is not None:
         dispute(call, charge, card.dispute, inquiry=card.inquiry)
 

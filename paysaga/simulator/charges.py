@@ -4,6 +4,7 @@ from pydantic import Field
 
 from paysaga.simulator import journal
 from paysaga.simulator.calls import Call
+from paysaga.simulator.cards import BY_NUMBER, Card
 from paysaga.simulator.charge_bodies import approved, blank, blocked_by_radar, declined
 from paysaga.simulator.declines import Decline
 from paysaga.simulator.events import emit
@@ -51,6 +52,12 @@ def list_all(call: Call, params: ListCharges) -> Body:
     equal = {"customer": params.customer, "payment_intent": params.payment_intent}
     body, _ = listed(call, "charge", "/v1/charges", params, equal=equal)
     return body
+
+
+def card_of(call: Call, charge: Body) -> Card | None:
+    """Find the test card that was charged, if it was one that does something of its own."""
+    method = call.storage.get("payment_method", charge["payment_method"])
+    return BY_NUMBER.get(method.private.get("number", "")) if method else None
 
 
 def authorize(call: Call, intent: Body, method: Body, *, authenticated: bool) -> Body:

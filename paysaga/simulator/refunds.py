@@ -6,7 +6,7 @@ from pydantic import Field
 
 from paysaga.simulator import chargebacks, journal
 from paysaga.simulator.calls import Call
-from paysaga.simulator.cards import BY_NUMBER
+from paysaga.simulator.charges import card_of
 from paysaga.simulator.currencies import not_positive, shown
 from paysaga.simulator.errors import invalid, malformed
 from paysaga.simulator.events import emit
@@ -46,7 +46,8 @@ def create(call: Call, params: CreateRefund) -> Body:
     """Give money back. The card decides whether that is pending, final or about to fail."""
     charge = _refundable_charge(call, params)
     amount = _checked_amount(call, charge.body, params.amount)
-    behavior = _behavior(call, charge.body)
+    card = card_of(call, charge.body)
+    behavior = card.refund if card else None
     body: Body = {
         "id": new_id("re_3"),
         "object": "refund",
@@ -159,12 +160,6 @@ def _checked_amount(call: Call, charge: Body, wanted: int | None) -> int:
             param="amount",
         )
     return wanted or left
-
-
-def _behavior(call: Call, charge: Body) -> str | None:
-    method = call.storage.get("payment_method", charge["payment_method"])
-    card = BY_NUMBER.get(method.private.get("number", "")) if method else None
-    return card.refund if card else None
 
 
 def _destination(charge: Body) -> Body:

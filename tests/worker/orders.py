@@ -22,7 +22,9 @@ from paysaga.database.outbox import Outbox
 from paysaga.database.reads import Reads
 from paysaga.database.saved_methods import SavedMethods
 from paysaga.database.sinks import Sinks
+from paysaga.domain.outbox import OutboxEvent
 from paysaga.domain.payment import Changes, Payment, PaymentState
+from paysaga.domain.sink import Repeat
 from paysaga.domain.transitions import opened
 from paysaga.events.amqp import AmqpTarget
 from paysaga.events.broker import Broker, Exchange
@@ -161,6 +163,18 @@ class FakeResults(AmqpTarget):
         return self.answer
 
 
+class RememberingSinks(Sinks):
+    """The sinks, and what was said when somebody asked whether to tell an event again."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions)
+        self.said: list[Repeat] = []
+
+    async def repeat_of(self, sink_id: str, event: OutboxEvent) -> Repeat:
+        self.said.append(await super().repeat_of(sink_id, event))
+        return self.said[-1]
+
+
 class Counter:
     """Where orders are taken, and all who stand around it."""
 
@@ -173,6 +187,7 @@ class Counter:
         auth: AuthService | None = None,
     ) -> None:
         windows = Windows(IN_MEMORY)
+        self.sinks = RememberingSinks(sessions)
         self.starts = FakeStarts(sessions)
         self.results = FakeResults()
         self.refusals = FakeExchange()
@@ -182,7 +197,7 @@ class Counter:
             settings=settings,
             reads=Reads(sessions),
             outbox=Outbox(sessions),
-            sinks=Sinks(sessions),
+            sinks=self.sinks,
             methods=SavedMethods(sessions),
             starts=self.starts,
             attempts=AttemptLimit(windows, settings.payment_attempts_per_hour),

@@ -20,7 +20,7 @@ from paysaga.database.sink_changes import SinkChanges
 from paysaga.domain import ids
 from paysaga.domain.intent import CaptureMethod
 from paysaga.domain.money import Money
-from paysaga.domain.sink import Lane, SinkStatus, Step
+from paysaga.domain.sink import Lane, Repeat, SinkStatus, Step
 from paysaga.events.delivery import Answer, Verdict
 from paysaga.orders import OrderServiceUnavailable
 from paysaga.settings import IN_MEMORY, Environment
@@ -276,8 +276,9 @@ class TestAgain:
         begun = await configured(opened)
         await until(lambda: shown(counter, 3))
 
-        asking = asyncio.create_task(counter.take(event))
         [*_, last] = await counter.desk.outbox.after(None, 9)
+        asking = asyncio.create_task(counter.take(event))
+        await until(lambda: Repeat.LATER in counter.sinks.said)
         before = len(counter.results.given)
         await SinkProgress(opened).note(begun, Step(place=last.place, at=NOON))
         await asking
