@@ -104,12 +104,9 @@ class Visit:
         self.page.wait_for_url("**/paypal/**")
 
     def fits(self) -> bool:
-        """Whether nothing scrolls sideways."""
-        return bool(
-            self.page.evaluate(
-                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-            )
-        )
+        """Whether nothing scrolls sideways. A page that reloads itself is waited for."""
+        root = self.page.locator("html")
+        return bool(root.evaluate("root => root.scrollWidth <= root.clientWidth"))
 
     def reads(self, selector: str, text: str) -> None:
         """Wait until it says that."""

@@ -368,9 +368,7 @@ class TestSavedCards:
 
         visit.reads("#saved", "Visa •••• 3184")
         visit.reads("#saved .badge", "default")
-        assert page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        )
+        assert visit.fits()
 
         page.goto(visit.shop_url)
         page.get_by_text("Stoneware mug").click()
